@@ -1,0 +1,50 @@
+# Everything a contributor runs. `make` alone prints this list.
+
+GO       ?= go
+# Interop tests start real peers (SIPp, Kamailio, baresip); a peer that is not installed is skipped by name.
+TAGS     ?= interop
+PACKAGES ?= ./...
+FUZZTIME ?= 30s
+# A whole run of the tests, the cgo build of SQLite included.
+TIMEOUT  ?= 25m
+BENCH    ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench fuzz build format
+
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Serve with sipgo.yaml of this folder
+	$(GO) run ./cmd/trunkline serve --config sipgo.yaml
+
+build: ## Build the static binary bin/trunkline
+	CGO_ENABLED=1 $(GO) build -trimpath -tags 'osusergo netgo sqlite_omit_load_extension' \
+		-ldflags '-s -w -linkmode external -extldflags "-static"' -o bin/trunkline ./cmd/trunkline
+
+format:
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+
+test: format ## Format, vet, and every test, with real peers where they are installed
+	$(GO) vet -tags '$(TAGS)' $(PACKAGES)
+	$(GO) test -tags '$(TAGS)' -timeout $(TIMEOUT) $(PACKAGES)
+
+check: format ## What a commit must pass: gofmt, vet, staticcheck, go fix, tests with -race
+	$(GO) vet -tags '$(TAGS)' $(PACKAGES)
+	$(GO) tool staticcheck -tags '$(TAGS)' $(PACKAGES)
+	$(GO) fix -diff $(PACKAGES)
+	$(GO) test -race -timeout $(TIMEOUT) $(PACKAGES)
+
+bench: ## Go benchmarks, then SIPp through the edge and through Kamailio in one run (BENCH='-quick' for a short one)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s $(PACKAGES) | grep -v -e 'no test files' -e '^ok' -e '^PASS'
+	$(GO) run ./bench/call $(BENCH)
+
+fuzz: ## Every fuzz target for FUZZTIME (30s) each
+	@set -e; for package in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PACKAGES)); do \
+		folder=$$($(GO) list -f '{{.Dir}}' $$package); \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$folder/*_test.go | cut -d' ' -f2); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
