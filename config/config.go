@@ -1,0 +1,229 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is one complete, validated configuration. A value returned by Load is never changed afterwards, so it
+// may be read from any goroutine.
+type Config struct {
+	SIP     SIP      `yaml:"sip"`
+	Media   Media    `yaml:"media"`
+	HTTP    HTTP     `yaml:"http"`
+	Storage Storage  `yaml:"storage"`
+	Log     Log      `yaml:"log"`
+	Trace   Trace    `yaml:"trace"`
+	Limits  Limits   `yaml:"limits"`
+	Drain   Drain    `yaml:"drain"`
+	Probe   Probe    `yaml:"probe"`
+	Trunks  []Trunk  `yaml:"trunks"`
+	Agents  []Agent  `yaml:"agents"`
+	Numbers []Number `yaml:"numbers"`
+
+	origins map[string]Origin
+}
+
+// SIP is what the engine listens on and its protocol timers.
+type SIP struct {
+	Listen        []Listener `yaml:"listen"`
+	PublicAddress netip.Addr `yaml:"public_address"` // invalid: the address listened on
+	UserAgent     string     `yaml:"user_agent"`     // Server and User-Agent; empty: neither is sent
+	TLS           TLS        `yaml:"tls"`
+
+	Shards         int        `yaml:"shards"`           // 0: one per core left over by media
+	UDPReceive     UDPReceive `yaml:"udp_receive"`      // raw, portable or auto
+	ReceiveBuffer  Bytes      `yaml:"receive_buffer"`   // SO_RCVBUF of every UDP socket
+	MaxMessageSize Bytes      `yaml:"max_message_size"` // of a stream message, headers and body; UDP ends at 65,535
+	IdleTimeout    Duration   `yaml:"idle_timeout"`     // a silent TCP or TLS connection is closed after this; 0: never
+	Timers         Timers     `yaml:"timers"`
+}
+
+// Timers are RFC 3261 §17 timers. In a trunk zero means: as in the sip section.
+type Timers struct {
+	T1     Duration `yaml:"t1"`      // round-trip estimate; first retransmission interval
+	T2     Duration `yaml:"t2"`      // longest interval between retransmissions of a non-INVITE request and of a 2xx
+	T4     Duration `yaml:"t4"`      // how long a message may live in the network
+	TimerB Duration `yaml:"timer_b"` // an INVITE without any response fails after this
+	TimerF Duration `yaml:"timer_f"` // any other request without a final response fails after this
+	TimerC Duration `yaml:"timer_c"` // an INVITE without a final response is cancelled this long after its last provisional
+}
+
+// TLS is the identity shown on TLS listeners. Both files empty: a self-signed certificate is made at start,
+// which peers that check names refuse.
+type TLS struct {
+	Certificate string     `yaml:"certificate"` // PEM file: leaf first, then intermediates
+	Key         string     `yaml:"key"`         // PEM file
+	ClientCA    string     `yaml:"client_ca"`   // PEM file; certificates of clients are checked against it
+	ClientAuth  ClientAuth `yaml:"client_auth"`
+}
+
+// Media is the RTP relay.
+type Media struct {
+	Relay   bool       `yaml:"relay"`   // false: SDP passes end to end, signalling only
+	Ports   PortRange  `yaml:"ports"`   // UDP ports for RTP (even) and RTCP (odd)
+	Address netip.Addr `yaml:"address"` // local address of the relay's sockets; invalid: that of the SIP listener in use
+	Threads int        `yaml:"threads"` // relay threads; 0: by cores
+}
+
+// HTTP is the API, the console, /metrics, /healthz and /readyz.
+type HTTP struct {
+	Listen string `yaml:"listen"` // host:port; empty: no HTTP at all
+}
+
+// Storage is where the SQLite files and the key ring live.
+type Storage struct {
+	Directory      string   `yaml:"directory"`
+	CommitInterval Duration `yaml:"commit_interval"` // call records are committed this often; what a crash may lose
+	Retention      Duration `yaml:"retention"`       // call records older than this are deleted; 0: kept for ever
+	Queue          int      `yaml:"queue"`           // call records waiting for the disk; more are dropped and counted
+}
+
+// Log is what goes to stderr.
+type Log struct {
+	Level  slog.Level `yaml:"level"`
+	Format LogFormat  `yaml:"format"`
+}
+
+// Trace is the ring of recent SIP messages behind ladders.
+type Trace struct {
+	Memory  Bytes `yaml:"memory"`   // of all calls together; 0: no trace
+	PerCall Bytes `yaml:"per_call"` // of one call; older messages of the call are dropped first
+}
+
+// Limits protect the process: what is above them is refused or dropped, and counted.
+type Limits struct {
+	MaxCalls      int           `yaml:"max_calls"`      // calls in progress in this process; 0: no limit
+	KnownRate     float64       `yaml:"known_rate"`     // requests per second from one trunk or agent address; 0: no limit
+	UnknownRate   float64       `yaml:"unknown_rate"`   // requests per second from one unlisted address that are answered at all
+	UnknownAnswer UnknownAnswer `yaml:"unknown_answer"` // refuse or drop
+	Sources       int           `yaml:"sources"`        // source addresses whose rate is remembered
+	QueueDelay    Duration      `yaml:"queue_delay"`    // new calls are refused once messages have waited this long for their shard; 0: never
+	RetryAfter    Duration      `yaml:"retry_after"`    // in a 503 for overload or drain, whole seconds
+}
+
+// Drain is what SIGTERM waits for.
+type Drain struct {
+	Deadline Duration `yaml:"deadline"` // calls still up after this are ended; 0: at once
+}
+
+// Probe is what tests asked for over the API may do.
+type Probe struct {
+	AllowPrivateTargets bool `yaml:"allow_private_targets"`
+}
+
+// Trunk is one carrier connection managed by the file.
+type Trunk struct {
+	Name             string       `yaml:"name"`
+	Server           HostPort     `yaml:"server"`         // where requests go; port 0: RFC 3263 applies
+	OutboundProxy    HostPort     `yaml:"outbound_proxy"` // next hop instead of server; zero: none
+	Domain           string       `yaml:"domain"`         // host part of Request-URI, From and To; empty: host of server
+	Transport        Transport    `yaml:"transport"`
+	Listener         string       `yaml:"listener"` // entry of sip.listen requests leave from; empty: the first that fits
+	Realm            string       `yaml:"realm"`    // only challenges of this realm are answered; empty: any
+	AuthUser         string       `yaml:"auth_user"`
+	AuthPassword     Secret       `yaml:"auth_password"`
+	AuthPasswordFile string       `yaml:"auth_password_file"`
+	Register         bool         `yaml:"register"`
+	RegisterExpires  Duration     `yaml:"register_expires"` // asked for; the registrar's answer rules
+	SourceAddresses  []Source     `yaml:"source_addresses"`
+	CPSLimit         *float64     `yaml:"cps_limit"` // calls per second, may be a fraction; nil: not paced
+	CPSKey           string       `yaml:"cps_key"`   // trunks with the same key share one limit; empty: the trunk's own
+	MaxCalls         *int         `yaml:"max_calls"` // calls in progress on this trunk; nil: no limit
+	NumberFormat     NumberFormat `yaml:"number_format"`
+	CountryCode      string       `yaml:"country_code"`    // digits; completes numbers that come in national form
+	NationalPrefix   string       `yaml:"national_prefix"` // digits before a national number, as 0 in Germany and 1 in North America
+	UserPhone        bool         `yaml:"user_phone"`      // user=phone on URIs with a number (RFC 3261 §19.1.1)
+	Trusted          bool         `yaml:"trusted"`         // identity headers pass both ways (RFC 3325)
+	Oversize         Oversize     `yaml:"oversize"`        // a request over 1,300 bytes on a udp trunk (RFC 3261 §18.1.1)
+	Timers           Timers       `yaml:"timers"`
+	TLS              TrunkTLS     `yaml:"tls"`
+}
+
+// TrunkTLS is how a tls trunk is dialled.
+type TrunkTLS struct {
+	ServerName  string `yaml:"server_name"` // name the certificate must carry; empty: domain
+	CA          string `yaml:"ca"`          // PEM file; empty: the system's roots
+	Certificate string `yaml:"certificate"` // PEM file shown to the carrier; empty: that of sip.tls
+	Key         string `yaml:"key"`         // PEM file
+	Insecure    bool   `yaml:"insecure"`    // the certificate is not checked at all; for tests
+}
+
+// Agent is an application: where inbound calls go and who may call out.
+type Agent struct {
+	Name            string        `yaml:"name"`
+	Destinations    []Destination `yaml:"destinations"`
+	SourceAddresses []Source      `yaml:"source_addresses"`
+	MaxCalls        *int          `yaml:"max_calls"` // calls in progress with this agent; nil: no limit
+}
+
+// Destination is one SIP address of an agent.
+type Destination struct {
+	URI      URI `yaml:"uri"`
+	Priority int `yaml:"priority"` // lower is tried first
+	Weight   int `yaml:"weight"`   // share among destinations of the same priority; 0: only when no other is left
+}
+
+// Number is one telephone number and where its calls go.
+type Number struct {
+	Number        string `yaml:"number"` // E.164 with plus
+	Trunk         string `yaml:"trunk"`
+	InboundAgent  string `yaml:"inbound_agent"`  // empty: inbound calls are refused
+	OutboundAgent string `yaml:"outbound_agent"` // empty: nobody may use it as caller
+}
+
+// Duration is a time.Duration that reads "500ms", "2m" or "90d" and prints in the same words.
+type Duration time.Duration
+
+// D returns d as time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Bytes is a size that reads "64KiB", "8MiB", "1GiB" or a plain number of bytes.
+type Bytes int64
+
+// Secret is a string that no formatter, logger or encoder prints. Reveal gives the clear text.
+type Secret string
+
+// Reveal returns the clear text, for the one place that computes with it.
+func (s Secret) Reveal() string { return string(s) }
+
+// Transport is udp, tcp or tls.
+type Transport string
+
+// Closed sets of words. The zero value of each is never a valid choice; Default fills every one in.
+type (
+	UDPReceive    string
+	ClientAuth    string
+	LogFormat     string
+	UnknownAnswer string
+	NumberFormat  string
+	Oversize      string
+)
+
+const (
+	UDP          Transport = "udp"
+	TCP          Transport = "tcp"
+	TLSTransport Transport = "tls"
+
+	ReceiveAuto     UDPReceive = "auto"     // raw where the kernel allows it
+	ReceiveRaw      UDPReceive = "raw"      // blocking reads on locked threads (Linux)
+	ReceivePortable UDPReceive = "portable" // net.UDPConn
+
+	ClientAuthNone     ClientAuth = "none"     // no certificate is asked for
+	ClientAuthOptional ClientAuth = "optional" // checked against client_ca when one is shown
+	ClientAuthRequired ClientAuth = "required"
+
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+
+	UnknownRefuse UnknownAnswer = "refuse" // one uniform 403
+	UnknownDrop   UnknownAnswer = "drop"   // silence
+
+	FormatE164     NumberFormat = "e164"     // +15550001234
+	FormatDigits   NumberFormat = "digits"   // 15550001234
+	FormatNational NumberFormat = "national" // 5550001234 with the national prefix within country_code, else e164
+
+	OversizeFragment Oversize = "fragment" // sent over UDP all the same
+	OversizeTCP      Oversize = "tcp"      // sent over TCP, and over UDP when TCP is refused
+)
