@@ -1,0 +1,91 @@
+package call
+
+// ActionKind says what the shell must do. The comment of each names the fields of Action it uses.
+type ActionKind uint8
+
+const (
+	// RespondCaller: answer the caller's first INVITE with Code. 101–699; never two finals. Body:
+	// BodyAtHand = the callee's SDP, answered through media; BodyLast = the SDP last shown to the
+	// caller (or last negotiated for it). AtHand: the callee's response is at hand, its Reason,
+	// Retry-After, Warning (and Contact of a relayed 3xx) are carried over as header policy allows.
+	// RetryAfter, Reason. All responses carry one and the same To tag.
+	RespondCaller ActionKind = iota + 1
+	// InviteCallee: send the caller's INVITE to target number Attempt, as a new dialog (own Call-ID,
+	// From tag). Body: BodyLast = the caller's offer through media; BodyNone = no offer (late offer).
+	// The shell keeps what it needs of the caller's INVITE until the call is answered or over.
+	InviteCallee
+	// CancelCallee: CANCEL the INVITE of Attempt (the layer waits for a provisional, or drops a 2xx's
+	// CANCEL). Its final response is still reported. Reason, AtHand: copy the Reason at hand.
+	CancelCallee
+	// AckCallee: ACK the 2xx of Fork. Again: repeat that ACK as it was sent. Body: BodyAtHand = the
+	// answer in the caller's ACK, through media.
+	AckCallee
+	// Bye: send BYE to Side (and Fork, callee side); RequestAnswered or RequestFailed will tell.
+	// Reason; AtHand: copy the Reason of the BYE at hand. Cause: for the edge's own Reason text.
+	Bye
+	// Respond: answer the in-dialog request at hand of Side with Code. RetryAfter. A 200 has no body.
+	Respond
+	// Relay: send the in-dialog request at hand, Method, to Side (the other one). Body: BodyAtHand = its
+	// SDP through media (UPDATE); other bodies cross as header policy allows. The shell keeps the pair
+	// of transactions, so that the answer finds its way back.
+	Relay
+	// RelayResponse: answer the request of Side that was relayed, with Code, and what is at hand.
+	RelayResponse
+	// Reinvite: send a re-INVITE to Side. Ref names it from now on, on both sides. BodyAtHand = the offer
+	// of the re-INVITE at hand through media; BodyNone = relayed without an offer; BodyLast = the SDP last
+	// sent to Side, unchanged (own refresh; a retry after glare).
+	Reinvite
+	// RespondReinvite: answer the re-INVITE Ref of Side with Code. It may have arrived steps ago. AtHand: the
+	// response of the other side is at hand. Body as in RespondCaller.
+	RespondReinvite
+	// AckReinvite: ACK the 2xx of Side to re-INVITE Ref. Body: BodyAtHand = the answer in the ACK at hand;
+	// BodyLast = the SDP last sent to Side. Again as in AckCallee.
+	AckReinvite
+	// CancelReinvite: CANCEL the re-INVITE Ref we sent to Side. Its final response is still reported.
+	CancelReinvite
+	// TakeContacts: put the untried contacts of the 3xx at hand before the targets left, in order. The
+	// InviteCallee after it uses the first.
+	TakeContacts
+	// CloseMedia: the call is over for both parties: end the media bridge, keep its statistics, give back
+	// the channel. Once per call, before Finish.
+	CloseMedia
+	// Ignore: the event has no place in this state; count it.
+	Ignore
+	// Finish: read Record, write it, forget the call. Once per call, last of all.
+	Finish
+)
+
+var actionNames = [...]string{"", "respond-caller", "invite-callee", "cancel-callee", "ack-callee", "bye", "respond", "relay",
+	"relay-response", "reinvite", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "take-contacts", "close-media", "ignore", "finish"}
+
+func (k ActionKind) String() string { return name(actionNames[:], uint8(k)) }
+
+// Action is one thing to do, a plain value. Fields that the kind does not name are zero.
+type Action struct {
+	Kind       ActionKind
+	Side       Side
+	Method     Method
+	Attempt    uint8
+	Fork       uint8
+	Ref        uint8
+	Body       Body
+	Cause      Cause
+	RetryAfter uint8 // seconds, 1–255; 0 = no Retry-After of ours
+	AtHand     bool
+	Again      bool
+	Code       uint16
+	Reason     Reason
+}
+
+// Body says which session description the message of an action carries.
+type Body uint8
+
+const (
+	BodyNone   Body = iota
+	BodyAtHand      // that of the message at hand, through media; may fail: see MediaFailed
+	BodyLast        // the one the shell kept: see the action
+)
+
+var bodyNames = [...]string{"none", "at-hand", "last"}
+
+func (b Body) String() string { return name(bodyNames[:], uint8(b)) }

@@ -1,0 +1,145 @@
+package call
+
+import "time"
+
+// EventKind says what happened. The comment of each names the fields of Event it uses.
+type EventKind uint8
+
+const (
+	// Start: an INVITE was admitted. SDP: None = no offer (late offer). Targets: how many
+	// destinations the route has (0 counts as 1). After: value of its Expires, 0 = none.
+	Start EventKind = iota + 1
+	// Refuse: the edge itself turns the call down before a callee was invited (no route, limit,
+	// overload). May be the first event. Code, Cause, After (Retry-After to show, 0 = none).
+	Refuse
+	// CallerCancelled: a CANCEL matched the caller's INVITE; the transaction layer has answered
+	// 200 to the CANCEL. Reason.
+	CallerCancelled
+	// CallerAcked: the first ACK to our 2xx to the first INVITE. SDP.
+	CallerAcked
+	// AckTimeout: no ACK to a 2xx we sent, in 64*T1. Side: who owes it.
+	// Ref: 0 for the first INVITE, else the Ref of the re-INVITE.
+	AckTimeout
+	// CalleeProvisional: 100–199 to our INVITE. Attempt, Fork (irrelevant for 100), Code, SDP.
+	CalleeProvisional
+	// CalleeAnswered: a 2xx to our INVITE: the first, a repeated one, or one of another fork; the
+	// machine tells them apart. Attempt, Fork, Code, SDP, NoContact.
+	CalleeAnswered
+	// CalleeRejected: 300–699 to our INVITE (the ACK is the transaction layer's). 401 and 407 only
+	// when the shell has no answer to the challenge. Attempt, Code, Reason, After (Retry-After),
+	// Targets (3xx: contacts that may be tried and were not tried yet).
+	CalleeRejected
+	// CalleeFailed: our INVITE ended without a final response. Attempt.
+	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write),
+	// CauseRingTimeout (Timer C; the layer has sent the CANCEL and the attempt is still open until
+	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent;
+	// After = Retry-After), CauseNoRoute (the target cannot be resolved).
+	CalleeFailed
+	// MediaFailed: the shell could not carry out the one action with a body in the list of the Step
+	// before this one, because negotiation failed. That action was skipped, the rest of the list was
+	// done, no other event came between. Code: the status media suggests (488, 400, 503), 0 = 488.
+	MediaFailed
+	// Requested: an in-dialog request other than ACK and CANCEL is at hand, its CSeq already checked.
+	// Side: who sent it. Method, SDP, Fork (callee side), Reason (BYE).
+	Requested
+	// RequestAnswered: a final response to an in-dialog request we sent. Side: who answered.
+	// Method, Code, SDP, Fork (BYE to the callee), Ref (INVITE), Reason. A 2xx to INVITE is reported
+	// each time it comes; a challenge the shell can answer is not reported.
+	RequestAnswered
+	// RequestFailed: no final response to an in-dialog request we sent. Side, Method, Fork (BYE),
+	// Ref (INVITE), Cause: CauseNoResponse or CauseTransport.
+	RequestFailed
+	// ReinviteAcked: the first ACK to our 2xx to a re-INVITE of Side. Ref, SDP.
+	ReinviteAcked
+	// ReinviteCancelled: a CANCEL matched the open re-INVITE of Side; the layer has answered it. Ref.
+	ReinviteCancelled
+	// Refresh: the shell wants an own re-INVITE with the session as it is sent to Side (session
+	// timer, moved connection). Refused silently (Ignore) while another INVITE is open.
+	Refresh
+	// HangUp: the edge ends the call (API, drain, no media, session timer). Cause, Code (final
+	// response if the caller has none yet, 0 = by cause), Reason.
+	HangUp
+	// Panicked: the shell recovered from a panic while it worked for this call.
+	Panicked
+	// Tick: NextDeadline has come. Early and repeated ticks do no harm.
+	Tick
+)
+
+var eventNames = [...]string{"", "start", "refuse", "caller-cancelled", "caller-acked", "ack-timeout",
+	"callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "media-failed", "requested",
+	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "refresh", "hang-up", "panicked", "tick"}
+
+func (k EventKind) String() string { return name(eventNames[:], uint8(k)) }
+
+// Event is something that happened to one call. It is a plain value; fields that the kind does not
+// name are ignored. The message it tells about is "the message at hand" while its Step's actions are done.
+type Event struct {
+	Kind      EventKind
+	Side      Side
+	Method    Method
+	SDP       SDP
+	Attempt   uint8 // which InviteCallee, as numbered by that action
+	Fork      uint8 // which dialog of the callee: the shell numbers To-tags 0, 1, 2 … per call, over all attempts
+	Ref       uint8 // which re-INVITE, as numbered by Reinvite or by Requested's actions; 0 = the first INVITE
+	Cause     Cause
+	Targets   uint8
+	NoContact bool // a 2xx without a usable Contact
+	Code      uint16
+	Reason    Reason
+	After     time.Duration
+}
+
+// SDP says what the message at hand carries.
+type SDP uint8
+
+const (
+	SDPNone SDP = iota // no session description
+	SDPGood            // one that parses; whether it can be negotiated shows when an action uses it
+	SDPBad             // one that does not parse, or a body of a type we do not take
+)
+
+var sdpNames = [...]string{"none", "sdp", "bad"}
+
+func (s SDP) String() string { return name(sdpNames[:], uint8(s)) }
+
+// Method is an in-dialog method, as far as decisions differ.
+type Method uint8
+
+const (
+	UnknownMethod Method = iota // a method we never heard of: 501
+	INVITE
+	BYE
+	INFO
+	UPDATE
+	MESSAGE
+	REFER
+	NOTIFY
+	SUBSCRIBE
+	OPTIONS
+	PRACK
+	OtherMethod // known, but senseless inside a dialog (REGISTER, PUBLISH): 405
+)
+
+var methodNames = [...]string{"unknown", "INVITE", "BYE", "INFO", "UPDATE", "MESSAGE", "REFER", "NOTIFY", "SUBSCRIBE", "OPTIONS", "PRACK", "other"}
+
+func (m Method) String() string { return name(methodNames[:], uint8(m)) }
+
+// MethodSet is a set of methods.
+type MethodSet uint16
+
+// Methods returns the set of the given methods.
+func Methods(list ...Method) (s MethodSet) {
+	for _, m := range list {
+		s |= 1 << m
+	}
+	return s
+}
+
+// Has reports whether m is in the set.
+func (s MethodSet) Has(m Method) bool { return s&(1<<m) != 0 }
+
+// Reason holds the cause numbers of a Reason header (RFC 3326); zero = not given.
+type Reason struct {
+	SIP  uint16 // protocol=SIP
+	Q850 uint8  // protocol=Q.850
+}
