@@ -1,7 +1,5 @@
 package wire
 
-import "iter"
-
 // Header is one header line of a message. Name is as received; Value is trimmed, with folding replaced
 // by spaces, and holds no CR, LF, NUL or other control character but the horizontal tab.
 type Header struct {
@@ -31,45 +29,11 @@ type Message struct {
 	// ManyVias lets Parse accept a response with more than one Via value. The edge leaves it false: such a
 	// response was meant for somebody else (RFC 3261 §8.1.3.3). A party behind a proxy sets it.
 	ManyVias bool
+
+	first     [numIDs]uint8 // position in Headers plus one; 0: the header is not there
+	failed    failure
+	viaState  viaState
+	moreVias  bool
+	restOfVia []byte // what follows the first comma of the topmost Via line
+	length    int    // Content-Length, at most MaxMessage+1
 }
-
-// IsRequest reports whether the message is a request.
-func (m *Message) IsRequest() bool { return m.Status == 0 }
-
-// Get returns the value of the first line of this header, and nil when there is none.
-func (m *Message) Get(id ID) []byte {
-	for i := range m.Headers {
-		if m.Headers[i].ID == id {
-			return m.Headers[i].Value
-		}
-	}
-	return nil
-}
-
-// Has reports whether the message has a line of this header.
-func (m *Message) Has(id ID) bool { return m.Get(id) != nil }
-
-// All yields the value of each line of this header, in order.
-func (m *Message) All(id ID) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for i := range m.Headers {
-			if m.Headers[i].ID == id && !yield(m.Headers[i].Value) {
-				return
-			}
-		}
-	}
-}
-
-// Values yields each value of this header: comma lists are split, commas within quotes and angle
-// brackets are not separators, empty elements are left out.
-func (m *Message) Values(id ID) iter.Seq[[]byte] { return m.All(id) }
-
-// HasToken reports whether one of the header's values is this token, compared without case
-// (option tags, methods in Allow). A value's parameters are ignored.
-func (m *Message) HasToken(id ID, token string) bool { return false }
-
-// Parse indexes b strictly. On failure it returns a *Error.
-func (m *Message) Parse(b []byte) error { return nil }
-
-// SDP returns the SDP of the message's body, or nil. See the function SDP.
-func (m *Message) SDP() []byte { return SDP(m.Get(HContentType), m.Body) }
