@@ -4,21 +4,21 @@ package call
 type ActionKind uint8
 
 const (
-	// RespondCaller: answer the caller's first INVITE with Code. 101–699; never two finals. Body:
-	// BodyAtHand = the callee's SDP, answered through media; BodyLast = the SDP last shown to the
-	// caller (or last negotiated for it). AtHand: the callee's response is at hand, its Reason,
-	// Retry-After, Warning (and Contact of a relayed 3xx) are carried over as header policy allows.
-	// RetryAfter, Reason. All responses carry one and the same To tag.
+	// RespondCaller: answer the caller's first INVITE with Code (101–699), never two finals. Fork: whose
+	// response it shows. Body: BodyAtHand = that SDP through media; BodyLast = the answer this fork gave in
+	// a provisional. AtHand: the callee's response is at hand; its Reason, Retry-After, Warning (and the
+	// Contact of a relayed 3xx) are carried over as header policy allows. RetryAfter, Reason. All responses
+	// carry one and the same To tag, whichever fork they come from.
 	RespondCaller ActionKind = iota + 1
 	// InviteCallee: send the caller's INVITE to target number Attempt, as a new dialog (own Call-ID,
 	// From tag). Body: BodyLast = the caller's offer through media; BodyNone = no offer (late offer).
 	// The shell keeps what it needs of the caller's INVITE until the call is answered or over.
 	InviteCallee
-	// CancelCallee: CANCEL the INVITE of Attempt (the layer waits for a provisional, or drops a 2xx's
-	// CANCEL). Its final response is still reported. Reason, AtHand: copy the Reason at hand.
+	// CancelCallee: CANCEL the INVITE of Attempt; the layer waits for a provisional (CAN-02). Its final
+	// response, 2xx included, is still reported. Reason; AtHand: copy the Reason of the message at hand.
 	CancelCallee
-	// AckCallee: ACK the 2xx of Fork. Again: repeat that ACK as it was sent. Body: BodyAtHand = the
-	// answer in the caller's ACK, through media.
+	// AckCallee: ACK the 2xx of Attempt and Fork. Again: repeat that ACK as it was sent. Body: BodyAtHand =
+	// the answer in the caller's ACK through media (late offer).
 	AckCallee
 	// Bye: send BYE to Side (and Fork, callee side); RequestAnswered or RequestFailed will tell.
 	// Reason; AtHand: copy the Reason of the BYE at hand. Cause: for the edge's own Reason text.
@@ -29,17 +29,20 @@ const (
 	// SDP through media (UPDATE); other bodies cross as header policy allows. The shell keeps the pair
 	// of transactions, so that the answer finds its way back.
 	Relay
-	// RelayResponse: answer the request of Side that was relayed, with Code, and what is at hand.
+	// RelayResponse: answer the relayed request Method of Side with Code: the one whose pair is at hand;
+	// for an UPDATE the one that is open. AtHand: the response of the other side is at hand.
+	// Body: BodyAtHand = its SDP through media.
 	RelayResponse
 	// Reinvite: send a re-INVITE to Side. Ref names it from now on, on both sides. BodyAtHand = the offer
 	// of the re-INVITE at hand through media; BodyNone = relayed without an offer; BodyLast = the SDP last
-	// sent to Side, unchanged (own refresh; a retry after glare).
+	// sent to Side, unchanged (own refresh and its retry after glare; media takes the answer in its 2xx).
 	Reinvite
 	// RespondReinvite: answer the re-INVITE Ref of Side with Code. It may have arrived steps ago. AtHand: the
 	// response of the other side is at hand. Body as in RespondCaller.
 	RespondReinvite
 	// AckReinvite: ACK the 2xx of Side to re-INVITE Ref. Body: BodyAtHand = the answer in the ACK at hand;
-	// BodyLast = the SDP last sent to Side. Again as in AckCallee.
+	// BodyLast = the SDP last sent to Side. Again: repeat the ACK as it was sent, or, if none was sent for
+	// this Ref, a plain one.
 	AckReinvite
 	// CancelReinvite: CANCEL the re-INVITE Ref we sent to Side. Its final response is still reported.
 	CancelReinvite

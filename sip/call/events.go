@@ -33,7 +33,7 @@ const (
 	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write),
 	// CauseRingTimeout (Timer C; the layer has sent the CANCEL and the attempt is still open until
 	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent;
-	// After = Retry-After), CauseNoRoute (the target cannot be resolved).
+	// After = Retry-After), CauseUnresolved (the target's name has no address).
 	CalleeFailed
 	// MediaFailed: the shell could not carry out the one action with a body in the list of the Step
 	// before this one, because negotiation failed. That action was skipped, the rest of the list was
@@ -43,8 +43,8 @@ const (
 	// Side: who sent it. Method, SDP, Fork (callee side), Reason (BYE).
 	Requested
 	// RequestAnswered: a final response to an in-dialog request we sent. Side: who answered.
-	// Method, Code, SDP, Fork (BYE to the callee), Ref (INVITE), Reason. A 2xx to INVITE is reported
-	// each time it comes; a challenge the shell can answer is not reported.
+	// Method, Code, SDP, Fork (BYE to the callee), Ref (INVITE). A 2xx to INVITE is reported each time it
+	// comes; provisionals and a challenge the shell can answer are not reported.
 	RequestAnswered
 	// RequestFailed: no final response to an in-dialog request we sent. Side, Method, Fork (BYE),
 	// Ref (INVITE), Cause: CauseNoResponse or CauseTransport.
@@ -80,7 +80,7 @@ type Event struct {
 	SDP       SDP
 	Attempt   uint8 // which InviteCallee, as numbered by that action
 	Fork      uint8 // which dialog of the callee: the shell numbers To-tags 0, 1, 2 … per call, over all attempts
-	Ref       uint8 // which re-INVITE, as numbered by Reinvite or by Requested's actions; 0 = the first INVITE
+	Ref       uint8 // which re-INVITE, as numbered by Reinvite, on both sides; 0 = the first INVITE
 	Cause     Cause
 	Targets   uint8
 	NoContact bool // a 2xx without a usable Contact

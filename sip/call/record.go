@@ -45,7 +45,8 @@ const (
 	CauseMaxDuration        // longest allowed call
 	CauseDrain              // the edge is going down
 	CauseAPI                // ended over the API
-	CauseNoRoute            // no target, or none that resolves
+	CauseNoRoute            // no number, agent or trunk fits
+	CauseUnresolved         // the target's name has no address
 	CauseLimit              // concurrent calls
 	CauseThrottled          // calls per second
 	CauseOverload           // the edge is overloaded
@@ -54,7 +55,7 @@ const (
 )
 
 var causeNames = [...]string{"none", "bye", "cancel", "rejected", "auth", "ring_timeout", "expired", "no_response", "transport",
-	"bad_answer", "media", "ack_timeout", "dialog_lost", "session", "media_timeout", "max_duration", "drain", "api", "no_route",
+	"bad_answer", "media", "ack_timeout", "dialog_lost", "session", "media_timeout", "max_duration", "drain", "api", "no_route", "unresolved",
 	"limit", "throttled", "overload", "forbidden", "panic"}
 
 func (c Cause) String() string { return name(causeNames[:], uint8(c)) }
@@ -81,6 +82,23 @@ type Record struct {
 	Ignored    uint16 // events that had no place in their state
 
 	Media Media // zero from the machine; the shell fills it after CloseMedia
+}
+
+// Record returns what is known of the call; complete once Finish was returned.
+func (c *Call) Record() Record {
+	return Record{
+		Outcome: c.outcome, EndedBy: c.endedBy, Cause: c.cause, Code: c.code, CalleeCode: c.calleeCode, Reason: c.reason,
+		Start: c.start, Ringing: c.moment(c.ringing), Answer: c.moment(c.answer), End: c.moment(c.end), Disconnect: c.disconnect,
+		Attempts: c.attempts, Redirects: c.redirects, Reinvites: c.reinvites, LateAnswer: c.lateAnswer, Ignored: c.ignored,
+	}
+}
+
+// moment turns a time since the start into a time, zero for never.
+func (c *Call) moment(d time.Duration) time.Time {
+	if d == never {
+		return time.Time{}
+	}
+	return c.start.Add(d)
 }
 
 // Duration returns the answered time, 0 for a call without answer.

@@ -1,0 +1,65 @@
+package call
+
+import (
+	"cmp"
+	"time"
+)
+
+// mediaFailed makes up for the one action of the last Step that media could not serve.
+func (c *Call) mediaFailed(at time.Duration, ev Event, what carried) {
+	code := cmp.Or(ev.Code, 488)
+	x := &c.exchange
+	switch what {
+	case carriedInvite:
+		c.attempts--
+		c.open &^= bit(c.attempt)
+		c.respondFinal(Action{Code: code})
+		c.over(at, LocalError, Edge, CauseMedia)
+	case carriedProvisional: // ringing is worth passing on without early media
+		c.described &^= bit(c.carriedFork)
+		c.do(Action{Kind: RespondCaller, Code: 100 + uint16(c.provisional), Fork: c.carriedFork})
+	case carriedAnswer:
+		c.answerUnusable(at, code)
+	case carriedAck: // the caller's answer; the callee has waited long enough for its ACK
+		c.do(Action{Kind: AckCallee, Attempt: c.attempt, Fork: c.chosen})
+		c.hangUpBoth(at, CauseMedia)
+		c.over(at, LocalError, Edge, CauseMedia)
+	case carriedReoffer:
+		x.open = false
+		c.rejectReinvite(Action{Code: code})
+	case carriedReanswer:
+		late := x.late
+		if late { // the offer of a side that was asked for one: the session stays as it was
+			c.ackReinvite(BodyLast)
+		}
+		c.rejectReinvite(Action{Code: code})
+		if !late {
+			c.lost(at, CauseMedia)
+		}
+	case carriedReack:
+		c.ackReinvite(BodyLast)
+	case carriedUpdate:
+		x.done()
+		c.do(Action{Kind: Respond, Side: x.from, Method: UPDATE, Fork: c.forkOf(x.from), Code: code})
+	case carriedUpdateAnswer:
+		c.do(Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: 500})
+	default:
+		c.ignore()
+	}
+}
+
+// answerUnusable is INV-11 for an SDP that parses but cannot be negotiated: the caller's 200 was not sent.
+func (c *Call) answerUnusable(at time.Duration, code uint16) {
+	c.code, c.answer = 0, never
+	c.ackChosen()
+	c.bye(at, Action{Side: Callee, Fork: c.chosen, Cause: CauseMedia})
+	outcome := CarrierError
+	if code == 503 { // no ports left, say
+		outcome = LocalError
+	}
+	if code == 400 {
+		code = 502
+	}
+	c.respondFinal(Action{Code: code})
+	c.over(at, outcome, Edge, CauseMedia)
+}

@@ -1,0 +1,161 @@
+package call
+
+import "time"
+
+// requested answers or passes on an in-dialog request.
+func (c *Call) requested(at time.Duration, ev Event) {
+	switch {
+	case ev.Side != Caller && ev.Side != Callee:
+		c.ignore()
+	case ev.Side == Callee && c.chosen != noFork && ev.Fork != c.chosen:
+		c.requestedByLoser(ev)
+	case ev.Method == BYE:
+		c.byeRequested(at, ev)
+	case ev.Method == INVITE:
+		c.reinviteRequested(at, ev)
+	case c.state == Idle || c.state == Ending:
+		c.respond(ev, 481)
+	case ev.Method == OPTIONS:
+		c.respond(ev, 200) // DLG-08
+	case ev.Method == UPDATE:
+		c.updateRequested(at, ev)
+	default:
+		c.relay(ev)
+	}
+}
+
+// requestedByLoser answers a fork that was not chosen; it is being hung up on.
+func (c *Call) requestedByLoser(ev Event) {
+	if ev.Method == BYE {
+		c.respond(ev, 200)
+		return
+	}
+	c.respond(ev, 481)
+}
+
+// relay passes INFO, MESSAGE and the like on by policy.
+func (c *Call) relay(ev Event) {
+	switch {
+	case !c.opts.Pass.Has(ev.Method) || ev.Method == PRACK || ev.Method == UnknownMethod || ev.Method == OtherMethod:
+		c.respond(ev, refusal(ev.Method))
+	case c.setup():
+		c.respond(ev, 491) // there is no one dialog yet to pass it into
+	case c.relays == maxRelays:
+		c.respondLater(ev)
+	default:
+		c.relays++
+		c.do(Action{Kind: Relay, Side: ev.Side.Other(), Method: ev.Method, Fork: c.forkOf(ev.Side.Other())})
+	}
+}
+
+// forkOf returns the dialog that a request to a side goes to; 0 for the caller, who has but one.
+func (c *Call) forkOf(s Side) uint8 {
+	if s == Callee && c.chosen != noFork {
+		return c.chosen
+	}
+	return 0
+}
+
+// updateRequested answers an UPDATE without SDP itself (UPD-03: each leg has its own timer and target) and
+// passes an offer on when none is open (RFC 3311 §5.2).
+func (c *Call) updateRequested(at time.Duration, ev Event) {
+	x := &c.exchange
+	switch {
+	case ev.SDP == SDPNone:
+		c.respond(ev, 200)
+	case !c.opts.Pass.Has(UPDATE):
+		c.respond(ev, 405)
+	case ev.SDP == SDPBad:
+		c.respond(ev, 488)
+	case c.setup() && ev.Side == Caller, x.busy() && x.from == ev.Side:
+		c.respondLater(ev) // its last offer has no answer
+	case c.state != Connected || x.busy():
+		c.respond(ev, 491) // ours has none
+	default:
+		x.begin(updating, ev.Side, ev.Side.Other(), at+c.patience())
+		c.do(Action{Kind: Relay, Side: x.to, Method: UPDATE, Fork: c.forkOf(x.to), Body: BodyAtHand})
+		c.carried = carriedUpdate
+	}
+}
+
+// requestAnswered takes the final response to an in-dialog request we sent.
+func (c *Call) requestAnswered(at time.Duration, ev Event) {
+	switch {
+	case c.state == Idle:
+		c.ignore()
+	case ev.Method == BYE:
+		c.byeDone(at, ev, true)
+	case ev.Method == INVITE:
+		c.reinviteAnswered(at, ev)
+	case ev.Method == UPDATE:
+		c.updateAnswered(at, ev)
+	case c.relays == 0:
+		c.ignore()
+	default:
+		c.relays--
+		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: insideDialog(ev.Code), AtHand: true})
+		if ev.Code == 481 {
+			c.lost(at, CauseDialogLost)
+		}
+	}
+}
+
+// requestFailed takes the silence that answered an in-dialog request. An INFO without an answer is no
+// reason to end a call; an UPDATE or re-INVITE is (RFC 3261 §12.2.1.2).
+func (c *Call) requestFailed(at time.Duration, ev Event) {
+	switch {
+	case c.state == Idle:
+		c.ignore()
+	case ev.Method == BYE:
+		c.byeDone(at, ev, false)
+	case ev.Method == INVITE:
+		c.reinviteFailed(at, ev)
+	case ev.Method == UPDATE:
+		if c.exchange.phase != updating || c.exchange.to != ev.Side {
+			c.ignore()
+			return
+		}
+		c.updateFailed(at, ev.Cause)
+	case c.relays == 0:
+		c.ignore()
+	default:
+		c.relays--
+		// RFC 4320 §4.1: no 408 to a non-INVITE.
+		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: 504})
+	}
+}
+
+func (c *Call) updateAnswered(at time.Duration, ev Event) {
+	x := &c.exchange
+	if x.phase != updating || x.to != ev.Side {
+		c.ignore()
+		return
+	}
+	a := Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: insideDialog(ev.Code), AtHand: true}
+	if ev.Code < 300 && ev.SDP == SDPGood {
+		a.Body = BodyAtHand
+		c.carried = carriedUpdateAnswer
+	}
+	x.done()
+	c.do(a)
+	if ev.Code == 481 || ev.Code == 408 {
+		c.lost(at, CauseDialogLost)
+	}
+}
+
+func (c *Call) updateFailed(at time.Duration, why Cause) {
+	x := &c.exchange
+	x.done()
+	c.do(Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: 504})
+	c.lost(at, why)
+}
+
+// respond answers the in-dialog request at hand.
+func (c *Call) respond(ev Event, code uint16) {
+	c.do(Action{Kind: Respond, Side: ev.Side, Method: ev.Method, Fork: ev.Fork, Code: code})
+}
+
+// respondLater asks to repeat the request at hand in a moment (RFC 3261 §14.2).
+func (c *Call) respondLater(ev Event) {
+	c.do(Action{Kind: Respond, Side: ev.Side, Method: ev.Method, Fork: ev.Fork, Code: 500, RetryAfter: c.retryAfter()})
+}

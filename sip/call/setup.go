@@ -1,0 +1,195 @@
+package call
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// begin invites the first target for an admitted INVITE.
+func (c *Call) begin(at time.Duration, ev Event) {
+	if c.state != Idle {
+		c.ignore()
+		return
+	}
+	if ev.SDP == SDPBad {
+		c.respondFinal(Action{Code: 488})
+		c.over(at, LocalError, Edge, CauseMedia)
+		return
+	}
+	c.late = ev.SDP == SDPNone
+	c.targets = max(ev.Targets, 1)
+	c.limit = at + cmp.Or(c.opts.RingTimeout, defaults.RingTimeout)
+	if ev.After > 0 && at+ev.After < c.limit {
+		c.limit, c.expires = at+ev.After, true
+	}
+	c.inviteNext(at)
+}
+
+// refuse answers an INVITE that no callee will ever see.
+func (c *Call) refuse(at time.Duration, ev Event) {
+	if c.state != Idle {
+		c.ignore()
+		return
+	}
+	c.respondFinal(Action{Code: cmp.Or(ev.Code, statusOf(ev.Cause)), RetryAfter: seconds(ev.After)})
+	c.over(at, outcomeOfCause(ev.Cause), Edge, ev.Cause)
+}
+
+// setup reports whether the callee still may answer.
+func (c *Call) setup() bool { return c.state == Inviting || c.state == Ringing }
+
+// inviteNext sends the INVITE to the next target and reports false if none is left.
+func (c *Call) inviteNext(at time.Duration) bool {
+	if c.targets == 0 || c.attempts == maxAttempts || at >= c.limit {
+		return false
+	}
+	c.targets--
+	c.attempt = c.attempts
+	c.attempts++
+	c.open |= bit(c.attempt)
+	c.heard = false
+	until := c.limit
+	if s := c.opts.Silence; s > 0 {
+		until = min(until, at+s)
+	}
+	c.enter(Inviting, until)
+	a := Action{Kind: InviteCallee, Attempt: c.attempt, Body: BodyLast}
+	if c.late {
+		a.Body = BodyNone
+	}
+	c.do(a)
+	c.carried = carriedInvite
+	return true
+}
+
+// calleeProvisional passes ringing and early media on. All forks are shown to the caller in one dialog:
+// the relay keeps our media address the same, whichever fork sends (RFC 3960; RFC 7092 §3.1).
+func (c *Call) calleeProvisional(at time.Duration, ev Event) {
+	if !c.setup() || ev.Attempt != c.attempt || c.open&bit(ev.Attempt) == 0 {
+		c.ignore()
+		return
+	}
+	c.heard = true
+	c.deadline = c.limit
+	if ev.Code == 100 || ev.Code == 199 {
+		return // hop by hop; the end of one early dialog changes nothing for the caller
+	}
+	c.forks |= bit(ev.Fork)
+	if c.ringing == never {
+		c.ringing = at
+	}
+	a := Action{Kind: RespondCaller, Code: 183, Fork: ev.Fork, AtHand: true}
+	if ev.Code >= 180 && ev.Code <= 183 {
+		a.Code = ev.Code
+	}
+	if ev.SDP == SDPGood && !c.late {
+		a.Body = BodyAtHand
+		c.described |= bit(ev.Fork)
+		c.carried, c.carriedFork = carriedProvisional, ev.Fork
+	}
+	c.provisional = uint8(a.Code - 100)
+	c.enter(Ringing, c.limit)
+	c.do(a)
+}
+
+// calleeRejected tries another target or tells the caller.
+func (c *Call) calleeRejected(at time.Duration, ev Event) {
+	if c.open&bit(ev.Attempt) == 0 {
+		c.ignore()
+		return
+	}
+	c.open &^= bit(ev.Attempt)
+	if !c.setup() || ev.Attempt != c.attempt {
+		return // the 487 after our CANCEL
+	}
+	c.calleeCode = ev.Code
+	if ev.Code < 400 && c.redirected(at, ev) {
+		return
+	}
+	failover := c.opts.Failover
+	if failover == nil {
+		failover = defaults.Failover
+	}
+	if slices.Contains(failover, ev.Code) && c.inviteNext(at) {
+		return
+	}
+	c.reason = ev.Reason
+	cause := CauseRejected
+	if ev.Code == 401 || ev.Code == 407 {
+		cause = CauseAuth
+	}
+	c.respondFinal(Action{Code: c.forCaller(ev.Code), AtHand: true, Reason: ev.Reason})
+	c.over(at, outcomeOf(ev.Code), Callee, cause)
+}
+
+// redirected follows a 3xx if policy, the limit and its contacts allow it (RFC 3261 §8.1.3.4).
+func (c *Call) redirected(at time.Duration, ev Event) bool {
+	if c.opts.Redirect != RedirectFollow || ev.Targets == 0 || c.attempts == maxAttempts || at >= c.limit ||
+		c.redirects >= cmp.Or(c.opts.MaxRedirects, defaults.MaxRedirects) {
+		return false
+	}
+	c.redirects++
+	c.targets = uint8(min(int(c.targets)+int(ev.Targets), maxAttempts))
+	c.do(Action{Kind: TakeContacts})
+	return c.inviteNext(at)
+}
+
+// calleeFailed tries another target or tells the caller that nobody answered the INVITE.
+func (c *Call) calleeFailed(at time.Duration, ev Event) {
+	if c.open&bit(ev.Attempt) == 0 {
+		c.ignore()
+		return
+	}
+	if ev.Cause == CauseRingTimeout { // Timer C has cancelled; the attempt lives on until its final response
+		if c.setup() && ev.Attempt == c.attempt {
+			c.rangOut(at, CauseRingTimeout)
+		}
+		return
+	}
+	c.open &^= bit(ev.Attempt)
+	if !c.setup() || ev.Attempt != c.attempt || c.inviteNext(at) {
+		return
+	}
+	c.respondFinal(Action{Code: statusOf(ev.Cause), RetryAfter: seconds(ev.After)})
+	c.over(at, outcomeOfCause(ev.Cause), Edge, ev.Cause)
+}
+
+// silent gives up a target that has sent nothing at all. Should it wake up, its 2xx is ACKed and BYEd.
+func (c *Call) silent(at time.Duration) {
+	c.do(Action{Kind: CancelCallee, Attempt: c.attempt})
+	if c.inviteNext(at) {
+		return
+	}
+	c.respondFinal(Action{Code: 408})
+	c.over(at, TimedOut, Edge, CauseNoResponse)
+}
+
+// rangOut tells the caller that nobody came to the phone: 480, or 408 if it never rang (INV-14). RFC 3261
+// §13.3.1 would have 487 for an expired INVITE; carriers read 487 as the caller's own CANCEL.
+func (c *Call) rangOut(at time.Duration, cause Cause) {
+	code, outcome := uint16(480), NoAnswer
+	if c.ringing == never {
+		code, outcome = 408, TimedOut
+	}
+	c.respondFinal(Action{Code: code})
+	c.over(at, outcome, Edge, cause)
+}
+
+// respondFinal answers the caller's INVITE for good, once.
+func (c *Call) respondFinal(a Action) {
+	if c.code != 0 {
+		return
+	}
+	a.Kind = RespondCaller
+	c.code = a.Code
+	c.do(a)
+}
+
+// seconds turns a Retry-After into what fits its field; 0 stays none.
+func seconds(d time.Duration) uint8 {
+	if d <= 0 {
+		return 0
+	}
+	return uint8(min((d+time.Second-1)/time.Second, 255))
+}
