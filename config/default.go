@@ -1,0 +1,63 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Default returns the configuration of an empty file.
+func Default() Config {
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return Config{
+		SIP: SIP{
+			Listen: []Listener{
+				{Transport: UDP, Addr: netip.AddrPortFrom(loopback, 5060)},
+				{Transport: TCP, Addr: netip.AddrPortFrom(loopback, 5060)},
+				{Transport: TLSTransport, Addr: netip.AddrPortFrom(loopback, 5061)},
+			},
+			UserAgent:      "Trunkline",
+			TLS:            TLS{ClientAuth: ClientAuthNone},
+			UDPReceive:     ReceiveAuto,
+			ReceiveBuffer:  8 * MiB,
+			MaxMessageSize: 64 * KiB,
+			IdleTimeout:    Duration(10 * time.Minute),
+			Timers: Timers{
+				T1:     Duration(500 * time.Millisecond),
+				T2:     Duration(4 * time.Second),
+				T4:     Duration(5 * time.Second),
+				TimerB: Duration(32 * time.Second),
+				TimerF: Duration(32 * time.Second),
+				TimerC: Duration(3 * time.Minute),
+			},
+		},
+		Media:   Media{Relay: true, Ports: PortRange{20000, 29999}},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
+		Storage: Storage{Directory: "./data", CommitInterval: Duration(100 * time.Millisecond), Retention: 90 * Day, Queue: 100_000},
+		Log:     Log{Level: slog.LevelInfo, Format: LogText},
+		Trace:   Trace{Memory: 64 * MiB, PerCall: 256 * KiB},
+		Limits: Limits{
+			MaxCalls:      50_000,
+			UnknownRate:   10,
+			UnknownAnswer: UnknownRefuse,
+			Sources:       100_000,
+			QueueDelay:    Duration(100 * time.Millisecond),
+			RetryAfter:    Duration(5 * time.Second),
+		},
+		Drain: Drain{Deadline: Duration(time.Minute)},
+	}
+}
+
+// defaultTrunk is a trunk of which only name and server must be given.
+func defaultTrunk() Trunk {
+	return Trunk{
+		Transport:       UDP,
+		RegisterExpires: Duration(5 * time.Minute),
+		NumberFormat:    FormatE164,
+		Trusted:         true,
+		Oversize:        OversizeFragment,
+	}
+}
+
+// defaultDestination is a destination of which only the URI must be given.
+func defaultDestination() Destination { return Destination{Priority: 1, Weight: 1} }

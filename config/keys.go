@@ -1,0 +1,214 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// key describes one key of sipgo.yaml: the one place for its sentence, its allowed values and whether a change waits for a
+// restart. Messages, the JSON Schema and the sample file are made of it, and a test compares it with the types.
+type key struct {
+	path    string   // "trunks[].server"
+	doc     string   // one sentence
+	allowed string   // for messages; empty: made from choices
+	choices []string // closed set of words
+	restart bool     // a change takes effect at the next start only
+}
+
+const (
+	allowedAddress  = "an IPv4 or IPv6 address"
+	allowedSource   = "address, network, host name, address:port, each also with udp://, tcp:// or tls:// before it"
+	allowedHostPort = "host, host:port, [v6]:port"
+	allowedName     = "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
+	allowedFile     = "the path of a PEM file"
+	allowedBool     = "true, false"
+	allowedURI      = "sip:host, sip:user@host:port;transport=udp|tcp|tls, sips:host"
+)
+
+var keys = []key{
+	{path: "sip", doc: "What the engine listens on, and its protocol timers."},
+	{path: "sip.listen", restart: true, allowed: "a list of udp://address:port, tcp://address:port, tls://address:port, each with ?public=address if need be",
+		doc: "Sockets to take SIP on; ?public= shows another address outside for one of them."},
+	{path: "sip.public_address", restart: true, allowed: allowedAddress,
+		doc: "What Via, Contact and SDP show; empty: the address listened on."},
+	{path: "sip.user_agent", restart: true, allowed: "up to 128 printable ASCII characters",
+		doc: "Server and User-Agent header; empty: neither is sent."},
+	{path: "sip.tls", doc: "The identity shown on tls listeners."},
+	{path: "sip.tls.certificate", restart: true, allowed: allowedFile,
+		doc: "PEM file, leaf first; empty: self-signed, made at start; peers that check names refuse it."},
+	{path: "sip.tls.key", restart: true, allowed: allowedFile,
+		doc: "PEM file with the private key of certificate."},
+	{path: "sip.tls.client_ca", restart: true, allowed: allowedFile,
+		doc: "PEM file; certificates of clients are checked against it."},
+	{path: "sip.tls.client_auth", restart: true, choices: []string{"none", "optional", "required"},
+		doc: "Whether clients must show a certificate."},
+	{path: "sip.shards", restart: true, allowed: "0 to 256",
+		doc: "Goroutines that own calls; 0: by cores."},
+	{path: "sip.udp_receive", restart: true, choices: []string{"auto", "raw", "portable"},
+		doc: "How datagrams are read: blocking reads on locked threads (Linux), the portable loop, or raw where it works."},
+	{path: "sip.receive_buffer", restart: true, allowed: "64KiB to 1GiB",
+		doc: "Kernel receive buffer of each UDP socket; net.core.rmem_max may cap it."},
+	{path: "sip.max_message_size", restart: true, allowed: "4KiB to 16MiB",
+		doc: "Largest message taken on a stream; a datagram ends at 65,535 bytes anyhow."},
+	{path: "sip.idle_timeout", restart: true, allowed: "0 or 10s to 24h",
+		doc: "A silent TCP or TLS connection is closed after this; 0: never."},
+	{path: "sip.timers", doc: "RFC 3261 §17 timers; a trunk may have its own."},
+	{path: "sip.timers.t1", restart: true, allowed: "50ms to 10s",
+		doc: "Round-trip estimate: the first retransmission interval."},
+	{path: "sip.timers.t2", restart: true, allowed: "50ms to 1m, not below t1",
+		doc: "Longest interval between retransmissions."},
+	{path: "sip.timers.t4", restart: true, allowed: "50ms to 1m",
+		doc: "How long a message may live in the network."},
+	{path: "sip.timers.timer_b", restart: true, allowed: "500ms to 5m",
+		doc: "An INVITE without any response fails after this."},
+	{path: "sip.timers.timer_f", restart: true, allowed: "500ms to 5m",
+		doc: "Any other request without a final response fails after this."},
+	{path: "sip.timers.timer_c", restart: true, allowed: "1s to 1h",
+		doc: "A ringing INVITE is cancelled this long after its last provisional response."},
+
+	{path: "media", doc: "The RTP relay."},
+	{path: "media.relay", restart: true, allowed: allowedBool,
+		doc: "Whether RTP passes through the edge; false: SDP passes end to end, signalling only."},
+	{path: "media.ports", restart: true, allowed: "first-last within 1024-65535, four ports or more",
+		doc: "UDP ports of the relay, two for each side of a call."},
+	{path: "media.address", restart: true, allowed: allowedAddress,
+		doc: "Local address of the relay; empty: that of the SIP listener in use."},
+	{path: "media.threads", restart: true, allowed: "0 to 256",
+		doc: "Relay threads; 0: by cores."},
+
+	{path: "http", doc: "API, console, /metrics, /healthz and /readyz."},
+	{path: "http.listen", restart: true, allowed: "address:port, :port, or empty for no HTTP",
+		doc: "Where HTTP is served; empty: nowhere."},
+
+	{path: "storage", doc: "Where and how data is kept."},
+	{path: "storage.directory", restart: true, allowed: "the path of a directory",
+		doc: "SQLite files and the key ring; made when missing."},
+	{path: "storage.commit_interval", restart: true, allowed: "10ms to 10s",
+		doc: "Call records are committed this often, and a crash loses no older one."},
+	{path: "storage.retention", restart: true, allowed: "0 or 1h to 3650d",
+		doc: "Call records older than this are deleted; 0: never."},
+	{path: "storage.queue", restart: true, allowed: "1000 to 10000000",
+		doc: "Call records that may wait for the disk; more are dropped and counted."},
+
+	{path: "log", doc: "What goes to stderr."},
+	{path: "log.level", choices: []string{"debug", "info", "warn", "error"},
+		doc: "The least important message still written."},
+	{path: "log.format", restart: true, choices: []string{"text", "json"},
+		doc: "How a message is written."},
+
+	{path: "trace", doc: "Recent SIP messages kept in memory for ladders."},
+	{path: "trace.memory", restart: true, allowed: "0 or 1MiB to 64GiB",
+		doc: "For all calls together; 0: no trace."},
+	{path: "trace.per_call", restart: true, allowed: "4KiB to 16MiB, not above trace.memory",
+		doc: "For one call; its oldest messages go first."},
+
+	{path: "limits", doc: "What is above these is refused or dropped, and counted."},
+	{path: "limits.max_calls", allowed: "0 or more",
+		doc: "Calls in progress in this process; 0: no limit."},
+	{path: "limits.known_rate", allowed: "0 or more",
+		doc: "Requests per second from one address of a trunk or agent; 0: no limit."},
+	{path: "limits.unknown_rate", allowed: "0 or more",
+		doc: "Requests per second from one unlisted address that are answered; the rest is dropped."},
+	{path: "limits.unknown_answer", choices: []string{"refuse", "drop"},
+		doc: "What an unlisted source gets: one uniform refusal, or silence."},
+	{path: "limits.sources", restart: true, allowed: "100 to 10000000",
+		doc: "Source addresses whose rate is remembered."},
+	{path: "limits.queue_delay", allowed: "0 or 1ms to 10s",
+		doc: "New calls are refused while messages wait longer than this for their shard; 0: never."},
+	{path: "limits.retry_after", allowed: "1s to 1h, whole seconds",
+		doc: "Retry-After of a 503 for overload or drain."},
+
+	{path: "drain", doc: "What SIGTERM waits for."},
+	{path: "drain.deadline", allowed: "0 to 24h",
+		doc: "Calls still up after this are ended; 0: at once."},
+
+	{path: "probe", doc: "What tests asked for over the API may do."},
+	{path: "probe.allow_private_targets", allowed: allowedBool,
+		doc: "Whether they may reach loopback and private networks."},
+
+	{path: "trunks", allowed: "a list of trunks", doc: "Carrier connections managed by this file; the API shows them and refuses to change them."},
+	{path: "trunks[].name", allowed: allowedName, doc: "Name in numbers, records, metrics and logs."},
+	{path: "trunks[].server", allowed: allowedHostPort, doc: "Where requests go; without a port RFC 3263 applies."},
+	{path: "trunks[].outbound_proxy", allowed: allowedHostPort, doc: "Next hop in place of server; empty: none."},
+	{path: "trunks[].domain", allowed: "a host name or address, without port", doc: "Host in Request-URI, From and To; empty: host of server."},
+	{path: "trunks[].transport", choices: []string{"udp", "tcp", "tls"}, doc: "How the server is reached."},
+	{path: "trunks[].listener", allowed: "an entry of sip.listen", doc: "Listener that requests leave from; empty: the first of that transport and address family."},
+	{path: "trunks[].realm", allowed: "up to 255 printable characters without '\"' and '\\'", doc: "Only challenges of this realm are answered; empty: any."},
+	{path: "trunks[].auth_user", allowed: "up to 255 printable characters without '\"' and '\\'", doc: "Digest user name; empty: no digest."},
+	{path: "trunks[].auth_password", allowed: "one line of up to 1024 characters", doc: "Digest password; better in auth_password_file."},
+	{path: "trunks[].auth_password_file", allowed: "the path of a readable file", doc: "File whose first line is the digest password."},
+	{path: "trunks[].register", allowed: allowedBool, doc: "Whether the edge registers on this trunk."},
+	{path: "trunks[].register_expires", allowed: "30s to 24h", doc: "Expiry asked for; what the registrar grants rules."},
+	{path: "trunks[].source_addresses", allowed: "a list of " + allowedSource, doc: "Addresses, networks or host names this carrier calls from, some with a transport or port."},
+	{path: "trunks[].cps_limit", allowed: "a number above 0, or null for no limit", doc: "Calls per second, may be a fraction; null: not paced."},
+	{path: "trunks[].cps_key", allowed: allowedName, doc: "Trunks with the same key share one limit; null: the trunk's own."},
+	{path: "trunks[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress on this trunk; null: no limit."},
+	{path: "trunks[].number_format", choices: []string{"e164", "digits", "national"}, doc: "How numbers are sent: +15550001234, 15550001234, or in national form within country_code."},
+	{path: "trunks[].country_code", allowed: "1 to 3 digits, not beginning with 0", doc: "Completes numbers that come in national form; empty: none does."},
+	{path: "trunks[].national_prefix", allowed: "up to 4 digits", doc: "Digits before a national number, as 0 in Germany and 1 in North America."},
+	{path: "trunks[].user_phone", allowed: allowedBool, doc: "Whether URIs with a number carry user=phone."},
+	{path: "trunks[].trusted", allowed: allowedBool, doc: "Whether identity headers pass to and from this carrier (RFC 3325)."},
+	{path: "trunks[].oversize", choices: []string{"fragment", "tcp"}, doc: "What happens to a request over 1,300 bytes on a udp trunk: sent all the same, or over TCP."},
+	{path: "trunks[].timers", doc: "As in sip.timers; 0: as there."},
+	{path: "trunks[].timers.t1", allowed: "0 or 50ms to 10s", doc: "As sip.timers.t1."},
+	{path: "trunks[].timers.t2", allowed: "0 or 50ms to 1m, not below t1", doc: "As sip.timers.t2."},
+	{path: "trunks[].timers.t4", allowed: "0 or 50ms to 1m", doc: "As sip.timers.t4."},
+	{path: "trunks[].timers.timer_b", allowed: "0 or 500ms to 5m", doc: "As sip.timers.timer_b."},
+	{path: "trunks[].timers.timer_f", allowed: "0 or 500ms to 5m", doc: "As sip.timers.timer_f."},
+	{path: "trunks[].timers.timer_c", allowed: "0 or 1s to 1h", doc: "As sip.timers.timer_c."},
+	{path: "trunks[].tls", doc: "How a tls trunk is dialled."},
+	{path: "trunks[].tls.server_name", allowed: "a host name or address, without port", doc: "Name the server's certificate must carry; empty: domain."},
+	{path: "trunks[].tls.ca", allowed: allowedFile, doc: "PEM file the server's certificate is checked against; empty: the system's roots."},
+	{path: "trunks[].tls.certificate", allowed: allowedFile, doc: "PEM file shown to this carrier; empty: that of sip.tls."},
+	{path: "trunks[].tls.key", allowed: allowedFile, doc: "PEM file with the private key of certificate."},
+	{path: "trunks[].tls.insecure", allowed: allowedBool, doc: "Whether the server's certificate goes unchecked; for tests."},
+
+	{path: "agents", allowed: "a list of agents", doc: "Where inbound calls go and who may call out."},
+	{path: "agents[].name", allowed: allowedName, doc: "Name in numbers, records and logs."},
+	{path: "agents[].destinations", allowed: "a list of {uri, priority, weight}", doc: "SIP addresses of the agent."},
+	{path: "agents[].destinations[].uri", allowed: allowedURI, doc: "SIP address; without a user the called number goes there."},
+	{path: "agents[].destinations[].priority", allowed: "0 to 65535", doc: "Lower is tried first."},
+	{path: "agents[].destinations[].weight", allowed: "0 to 65535", doc: "Share of the calls among equals in priority; 0: only when no other is left."},
+	{path: "agents[].source_addresses", allowed: "a list of " + allowedSource, doc: "Addresses, networks or host names this agent calls from."},
+	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
+
+	{path: "numbers", allowed: "a list of numbers", doc: "Telephone numbers and where their calls go."},
+	{path: "numbers[].number", allowed: "'+' and 3 to 15 digits, the first not 0", doc: "The number in E.164 form."},
+	{path: "numbers[].trunk", allowed: "the name of a trunk", doc: "Trunk that carries its calls."},
+	{path: "numbers[].inbound_agent", allowed: "the name of an agent", doc: "Agent its calls go to; empty: they are refused."},
+	{path: "numbers[].outbound_agent", allowed: "the name of an agent", doc: "Agent that may call out with it; empty: nobody."},
+}
+
+var keyByPath = func() map[string]*key {
+	m := make(map[string]*key, len(keys))
+	for i := range keys {
+		m[keys[i].path] = &keys[i]
+	}
+	return m
+}()
+
+var indexes = regexp.MustCompile(`\[\d+\]`)
+
+// describe returns what is known of a key path with or without indexes; a value of a list is described by its list.
+func describe(path string) *key {
+	pattern := indexes.ReplaceAllString(path, "[]")
+	if k, ok := keyByPath[pattern]; ok {
+		return k
+	}
+	if k, ok := keyByPath[strings.TrimSuffix(pattern, "[]")]; ok {
+		return k
+	}
+	return &key{path: pattern}
+}
+
+// allow says what may stand at k, in words for a message.
+func (k *key) allow() string {
+	if len(k.choices) > 0 {
+		return strings.Join(k.choices, ", ")
+	}
+	return k.allowed
+}
+
+// at is the path of element i of the list at path.
+func at(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

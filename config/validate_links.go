@@ -1,0 +1,103 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// validateNames finds two trunks, agents or numbers of one name.
+func (l *loader) validateNames() {
+	c := &l.config
+	trunks, agents, numbers := map[string]int{}, map[string]int{}, map[string]int{}
+	for i, t := range c.Trunks {
+		l.unique("trunks", ".name", i, t.Name, trunks)
+	}
+	for i, a := range c.Agents {
+		l.unique("agents", ".name", i, a.Name, agents)
+	}
+	for i, n := range c.Numbers {
+		l.unique("numbers", ".number", i, n.Number, numbers)
+	}
+}
+
+func (l *loader) unique(list, key string, i int, name string, first map[string]int) {
+	if name == "" {
+		return
+	}
+	if j, twice := first[name]; twice {
+		l.badAllowed(at(list, i)+key, "", "%s is taken by %s%s", quoteShort(name), at(list, j), inLine(l.place(at(list, j)+key)))
+		return
+	}
+	first[name] = i
+}
+
+// inLine names the line of o for the middle of a sentence.
+func inLine(o Origin) string {
+	if o.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in line %d", o.Line)
+}
+
+// validateSources finds an address that is both a trunk's and an agent's: nobody could tell an inbound call from an
+// outbound one. Trunks may share addresses among each other, since the called number tells them apart, and so may agents.
+func (l *loader) validateSources() {
+	c := &l.config
+	var index sourceIndex
+	for i, t := range c.Trunks {
+		for j, s := range t.SourceAddresses {
+			index.add(s, i, j)
+		}
+	}
+	for i, a := range c.Agents {
+		for j, s := range a.SourceAddresses {
+			if e, ok := index.overlapping(s); ok {
+				path := at(at("agents", i)+".source_addresses", j)
+				l.badAllowed(path, "addresses, transports or ports that no trunk has", "%s overlaps %s of trunk %s%s", s, e.source, quoteShort(c.Trunks[e.trunk].Name),
+					inLine(l.place(at(at("trunks", e.trunk)+".source_addresses", e.position))))
+			}
+		}
+	}
+}
+
+// validateReferences finds numbers that name a trunk or agent nobody has.
+func (l *loader) validateReferences() {
+	c := &l.config
+	trunks, agents := make([]string, len(c.Trunks)), make([]string, len(c.Agents))
+	known := map[string]bool{}
+	withDestinations := map[string]bool{}
+	for i, t := range c.Trunks {
+		trunks[i] = t.Name
+		known["trunk "+t.Name] = true
+	}
+	for i, a := range c.Agents {
+		agents[i] = a.Name
+		known["agent "+a.Name] = true
+		withDestinations[a.Name] = withDestinations[a.Name] || len(a.Destinations) > 0
+	}
+	for i, n := range c.Numbers {
+		path := at("numbers", i)
+		switch {
+		case n.Trunk == "":
+			l.bad(path+".trunk", "missing trunk")
+		case !known["trunk "+n.Trunk]:
+			l.bad(path+".trunk", "no trunk is called %s%s", quoteShort(n.Trunk), didYouMean(n.Trunk, firstOf(trunks)))
+		}
+		switch {
+		case n.InboundAgent == "":
+		case !known["agent "+n.InboundAgent]:
+			l.bad(path+".inbound_agent", "no agent is called %s%s", quoteShort(n.InboundAgent), didYouMean(n.InboundAgent, firstOf(agents)))
+		case !withDestinations[n.InboundAgent]:
+			l.badAllowed(path+".inbound_agent", "", "agent %s has no destinations", quoteShort(n.InboundAgent))
+		}
+		if n.OutboundAgent != "" && !known["agent "+n.OutboundAgent] {
+			l.bad(path+".outbound_agent", "no agent is called %s%s", quoteShort(n.OutboundAgent), didYouMean(n.OutboundAgent, firstOf(agents)))
+		}
+	}
+}
+
+// firstOf is what is looked through for a similar name: enough for people, bounded for machines.
+func firstOf(names []string) []string {
+	names = slices.DeleteFunc(slices.Clone(names), func(s string) bool { return s == "" })
+	return names[:min(len(names), 200)]
+}

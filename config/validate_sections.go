@@ -1,0 +1,110 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (l *loader) validateMedia(m *Media) {
+	switch r := m.Ports; {
+	case r.First > r.Last:
+		l.bad("media.ports", "%s ends before it begins", r)
+	case r.First < 1024 || int(r.Last)-int(r.First) < 3:
+		l.bad("media.ports", "%s is out of range", r)
+	}
+	m.Address = m.Address.Unmap()
+	if a := m.Address; a.IsMulticast() || a.Zone() != "" {
+		l.bad("media.address", "%s is no local address", a)
+	}
+	l.whole("media.threads", m.Threads, 0, 256)
+}
+
+func (l *loader) validateHTTP(h *HTTP) {
+	if h.Listen == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(h.Listen)
+	if err != nil {
+		l.bad("http.listen", "%s has no port", quoteShort(h.Listen))
+		return
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		l.bad("http.listen", "port %s is not a number from 0 to 65535", quoteShort(port))
+		return
+	}
+	if host != "" && host != "localhost" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			l.bad("http.listen", "%s is not an address", quoteShort(host))
+		}
+	}
+}
+
+func (l *loader) validateStorage(s *Storage) {
+	if s.Directory == "" || strings.ContainsRune(s.Directory, 0) {
+		l.bad("storage.directory", "missing directory")
+	}
+	l.duration("storage.commit_interval", s.CommitInterval, Duration(10*time.Millisecond), Duration(10*time.Second), false)
+	l.duration("storage.retention", s.Retention, Duration(time.Hour), 3650*Day, true)
+	l.whole("storage.queue", s.Queue, 1000, 10_000_000)
+}
+
+func (l *loader) validateTrace(t *Trace) {
+	l.size("trace.memory", t.Memory, MiB, 64*GiB, true)
+	l.size("trace.per_call", t.PerCall, 4*KiB, 16*MiB, false)
+	if t.Memory > 0 && t.PerCall > t.Memory {
+		l.bad("trace.per_call", "%s is above trace.memory, %s", t.PerCall, t.Memory)
+	}
+}
+
+func (l *loader) validateLimits(m *Limits) {
+	if m.MaxCalls < 0 {
+		l.bad("limits.max_calls", "%d is negative", m.MaxCalls)
+	}
+	l.rate("limits.known_rate", m.KnownRate)
+	l.rate("limits.unknown_rate", m.UnknownRate)
+	l.whole("limits.sources", m.Sources, 100, 10_000_000)
+	l.duration("limits.queue_delay", m.QueueDelay, Duration(time.Millisecond), Duration(10*time.Second), true)
+	l.duration("limits.retry_after", m.RetryAfter, Duration(time.Second), Duration(time.Hour), false)
+	if m.RetryAfter.D()%time.Second != 0 {
+		l.bad("limits.retry_after", "%s is not a whole number of seconds", m.RetryAfter)
+	}
+}
+
+func (l *loader) validateDrain(d *Drain) {
+	l.duration("drain.deadline", d.Deadline, 0, Day, true)
+}
+
+// validatePorts finds two listeners of ours on one port.
+func (l *loader) validatePorts() {
+	c := &l.config
+	http, httpErr := netip.ParseAddrPort(strings.Replace(c.HTTP.Listen, "localhost", "127.0.0.1", 1))
+	if strings.HasPrefix(c.HTTP.Listen, ":") {
+		http, httpErr = netip.ParseAddrPort("0.0.0.0" + c.HTTP.Listen)
+	}
+	for i, a := range c.SIP.Listen {
+		path := at("sip.listen", i)
+		if a.Transport != UDP {
+			if httpErr == nil && collide(a.Addr, http) {
+				l.badAllowed("http.listen", "", "%s is taken by sip.listen[%d]", c.HTTP.Listen, i)
+			}
+			for j, b := range c.SIP.Listen[:i] {
+				if b.Transport != UDP && b.Socket() != a.Socket() && collide(a.Addr, b.Addr) {
+					l.badAllowed(path, "", "port %d is taken by sip.listen[%d]", a.Addr.Port(), j)
+				}
+			}
+			continue
+		}
+		if port := a.Addr.Port(); c.Media.Relay && port != 0 && port >= c.Media.Ports.First && port <= c.Media.Ports.Last {
+			l.badAllowed("media.ports", "", "%s holds port %d of sip.listen[%d]", c.Media.Ports, port, i)
+		}
+	}
+}
+
+// collide reports whether two stream sockets cannot be open together.
+func collide(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Port() != 0 &&
+		(a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
+}

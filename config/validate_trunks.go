@@ -1,0 +1,203 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (l *loader) validateTrunk(path string, t *Trunk) {
+	l.name(path+".name", t.Name)
+	if t.Server.IsZero() {
+		l.bad(path+".server", "missing host")
+	}
+	l.host(path+".domain", &t.Domain)
+	l.validateListener(path, t)
+	l.header(path+".realm", t.Realm, 255, `"\`)
+	l.header(path+".auth_user", t.AuthUser, 255, `"\`)
+	l.validateCredentials(path, t)
+	l.duration(path+".register_expires", t.RegisterExpires, Duration(30*time.Second), Day, false)
+	l.validateSourceList(path+".source_addresses", t.SourceAddresses)
+	if limit := t.CPSLimit; limit != nil && *limit <= 0 {
+		l.bad(path+".cps_limit", "%v is not above 0", *limit)
+	}
+	if t.CPSKey != "" {
+		l.name(path+".cps_key", t.CPSKey)
+	}
+	l.optionalCount(path+".max_calls", t.MaxCalls)
+	l.validateNumberFormat(path, t)
+	l.validateTimers(path+".timers", t.Timers, true)
+	l.validateTrunkTLS(path+".tls", t)
+}
+
+// validateListener checks that requests to t can leave from somewhere.
+func (l *loader) validateListener(path string, t *Trunk) {
+	listen := l.config.SIP.Listen
+	if l.wrong[path+".transport"] {
+		return
+	}
+	if t.Listener != "" {
+		i := slices.IndexFunc(listen, func(a Listener) bool { return a.Socket() == t.Listener })
+		switch {
+		case i < 0:
+			l.badAllowed(path+".listener", listenerNames(listen, t.Transport), "%s is not in sip.listen", quoteShort(t.Listener))
+		case listen[i].Transport != t.Transport:
+			l.badAllowed(path+".listener", listenerNames(listen, t.Transport), "%s does not speak %s", quoteShort(t.Listener), t.Transport)
+		}
+		return
+	}
+	hop := t.OutboundProxy
+	key := ".outbound_proxy"
+	if hop.IsZero() {
+		hop, key = t.Server, ".server"
+	}
+	if problem := unreachable(listen, t.Transport, hop.Host); problem != "" && !l.listenWrong() {
+		if a, ok := hop.Addr(); !ok || !a.IsValid() {
+			key = ".transport"
+		}
+		l.badAllowed(path+key, "", "%s", problem)
+	}
+}
+
+// unreachable says why no listener can send to host over transport; empty: one can.
+func unreachable(listen []Listener, transport Transport, host string) string {
+	target, err := netip.ParseAddr(host)
+	spoken := false
+	for _, a := range listen {
+		if a.Transport != transport {
+			continue
+		}
+		spoken = true
+		own := a.Addr.Addr()
+		if err != nil || own.Is4() == target.Is4() || own == netip.IPv6Unspecified() {
+			return ""
+		}
+	}
+	switch {
+	case !spoken:
+		return fmt.Sprintf("no %s listener in sip.listen to send from", transport)
+	case target.Is4():
+		return fmt.Sprintf("no %s listener with an IPv4 address in sip.listen to reach %s from", transport, target)
+	}
+	return fmt.Sprintf("no %s listener with an IPv6 address in sip.listen to reach %s from", transport, target)
+}
+
+// listenWrong reports whether sip.listen has mistakes of its own, which would bring more with them.
+func (l *loader) listenWrong() bool {
+	if l.wrong["sip.listen"] {
+		return true
+	}
+	for i, a := range l.config.SIP.Listen {
+		if !a.Addr.IsValid() || l.wrong[at("sip.listen", i)] {
+			return true
+		}
+	}
+	return false
+}
+
+// listenerNames lists what a trunk may name as its listener.
+func listenerNames(listen []Listener, transport Transport) string {
+	var names []string
+	for _, a := range listen {
+		if a.Transport == transport {
+			names = append(names, a.Socket())
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (l *loader) validateCredentials(path string, t *Trunk) {
+	switch password := t.AuthPassword != "" || t.AuthPasswordFile != ""; {
+	case t.AuthUser != "" && !password:
+		l.badAllowed(path+".auth_user", "", "needs auth_password or auth_password_file beside it")
+	case t.AuthUser == "" && t.AuthPassword != "":
+		l.badAllowed(path+".auth_password", "", "needs auth_user beside it")
+	case t.AuthUser == "" && t.AuthPasswordFile != "":
+		l.badAllowed(path+".auth_password_file", "", "needs auth_user beside it")
+	}
+	if t.Register && t.AuthUser == "" {
+		l.badAllowed(path+".register", "", "true needs auth_user")
+	}
+}
+
+func (l *loader) validateNumberFormat(path string, t *Trunk) {
+	if l.digits(path+".country_code", t.CountryCode, 3) && strings.HasPrefix(t.CountryCode, "0") {
+		l.bad(path+".country_code", "%q begins with 0", t.CountryCode)
+	}
+	l.digits(path+".national_prefix", t.NationalPrefix, 4)
+	if t.NumberFormat == FormatNational && t.CountryCode == "" {
+		l.badAllowed(path+".number_format", "", "national needs country_code")
+	}
+	if t.NationalPrefix != "" && t.CountryCode == "" {
+		l.badAllowed(path+".national_prefix", "", "needs country_code")
+	}
+}
+
+func (l *loader) validateTrunkTLS(path string, t *Trunk) {
+	if t.TLS != (TrunkTLS{}) && t.Transport != TLSTransport {
+		l.badAllowed(path, "", "is set, but transport is %s", t.Transport)
+		return
+	}
+	l.host(path+".server_name", &t.TLS.ServerName)
+	l.certificates(path+".ca", t.TLS.CA)
+	l.keyPair(path, t.TLS.Certificate, t.TLS.Key)
+}
+
+func (l *loader) validateAgent(path string, a *Agent) {
+	l.name(path+".name", a.Name)
+	seen := map[URI]int{}
+	for i, d := range a.Destinations {
+		l.validateDestination(at(path+".destinations", i), d, seen, i)
+	}
+	l.validateSourceList(path+".source_addresses", a.SourceAddresses)
+	l.optionalCount(path+".max_calls", a.MaxCalls)
+}
+
+func (l *loader) validateDestination(path string, d Destination, seen map[URI]int, i int) {
+	l.whole(path+".priority", d.Priority, 0, 65535)
+	l.whole(path+".weight", d.Weight, 0, 65535)
+	if d.URI.Host == "" {
+		l.bad(path+".uri", "missing URI")
+		return
+	}
+	if first, twice := seen[d.URI]; twice {
+		l.badAllowed(path+".uri", "", "%s is listed already, as destinations[%d]", d.URI, first)
+		return
+	}
+	seen[d.URI] = i
+	if problem := unreachable(l.config.SIP.Listen, d.URI.Transport, d.URI.Host); problem != "" && !l.listenWrong() {
+		l.badAllowed(path+".uri", "", "%s", problem)
+	}
+}
+
+func (l *loader) validateNumber(path string, n *Number) {
+	digits, plus := strings.CutPrefix(n.Number, "+")
+	switch {
+	case n.Number == "":
+		l.bad(path+".number", "missing number")
+	case !plus || len(digits) < 3 || len(digits) > 15 || digits[0] == '0' || strings.Trim(digits, "0123456789") != "":
+		l.bad(path+".number", "%s is not in E.164 form", quoteShort(n.Number))
+	}
+}
+
+func (l *loader) optionalCount(path string, n *int) {
+	if n != nil && *n < 0 {
+		l.bad(path, "%d is negative", *n)
+	}
+}
+
+func (l *loader) validateSourceList(path string, sources []Source) {
+	first := make(map[Source]int, len(sources))
+	for i, s := range sources {
+		if s == (Source{}) {
+			continue // its mistake is noted
+		}
+		if j, twice := first[s]; twice {
+			l.badAllowed(at(path, i), "", "%s is listed already, as source_addresses[%d]", s, j)
+			continue
+		}
+		first[s] = i
+	}
+}
