@@ -259,7 +259,7 @@ var (
 
 // Options of lines that send, and of lines that expect.
 var (
-	sendOptions   = []string{"tag", "body", "from", "to", "over", "branch", "challenge", "reply"}
+	sendOptions   = []string{"tag", "body", "from", "to", "over", "branch", "challenge"}
 	expectOptions = []string{"tag", "body", "from", "to", "over", "within", "after", "digest", "again", "times", "want"}
 )
 
