@@ -82,23 +82,40 @@ func trimRight(b []byte) []byte {
 
 func trim(b []byte) []byte { return trimRight(b[skipBlank(b, 0):]) }
 
+const (
+	eachHigh = 0x8080808080808080 // the top bit of each of eight octets
+	eachOne  = 0x0101010101010101
+)
+
 // nextControl returns the index of the first control character (below 0x20, or DEL) from i on, or len(b).
 // It looks at eight octets at a time, since every octet of every header passes through it.
 func nextControl(b []byte, i int) int {
-	const (
-		high = 0x8080808080808080
-		ones = 0x0101010101010101
-	)
 	for i+8 <= len(b) {
 		x := binary.LittleEndian.Uint64(b[i:])
-		del := x ^ 0x7f*ones
+		del := x ^ 0x7f*eachOne
 		// The lowest flagged octet is exact; a borrow can only flag wrongly above a right one.
-		if flags := ((x-0x20*ones)&^x | (del-ones)&^del) & high; flags != 0 {
+		if flags := ((x-0x20*eachOne)&^x | (del-eachOne)&^del) & eachHigh; flags != 0 {
 			return i + bits.TrailingZeros64(flags)/8
 		}
 		i += 8
 	}
 	for i < len(b) && b[i] >= 0x20 && b[i] != 0x7f {
+		i++
+	}
+	return i
+}
+
+// nextColon returns the index of the first colon, or len(b). Header names are short: this is quicker than a call.
+func nextColon(b []byte) int {
+	i := 0
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:]) ^ ':'*eachOne
+		if flags := (x - eachOne) &^ x & eachHigh; flags != 0 {
+			return i + bits.TrailingZeros64(flags)/8
+		}
+		i += 8
+	}
+	for i < len(b) && b[i] != ':' {
 		i++
 	}
 	return i

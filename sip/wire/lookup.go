@@ -15,27 +15,25 @@ const longestName = 24
 
 const lowerCase = 0x2020202020202020
 
-func keyOf(name []byte) headerKey {
+// keyOf folds and cuts a name of 2 to longestName octets.
+func keyOf(name []byte) (k headerKey) {
 	n := len(name)
+	k.length = n
 	switch {
 	case n >= 8:
-		k := headerKey{
-			first:  binary.LittleEndian.Uint64(name) | lowerCase,
-			last:   binary.LittleEndian.Uint64(name[n-8:]) | lowerCase,
-			length: n,
-		}
+		k.first = binary.LittleEndian.Uint64(name) | lowerCase
+		k.last = binary.LittleEndian.Uint64(name[n-8:]) | lowerCase
 		if n > 16 {
 			k.middle = binary.LittleEndian.Uint64(name[8:]) | lowerCase
 		}
-		return k
 	case n >= 4:
 		low := uint64(binary.LittleEndian.Uint32(name))
 		high := uint64(binary.LittleEndian.Uint32(name[n-4:]))
-		return headerKey{first: (low | high<<32) | lowerCase, length: n}
-	case n >= 2:
-		return headerKey{first: (uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16) | lowerCase, length: n}
+		k.first = low | high<<32 | lowerCase
+	default:
+		k.first = uint64(name[0]) | uint64(name[1])<<8 | uint64(name[n-1])<<16 | lowerCase
 	}
-	return headerKey{}
+	return k
 }
 
 // hashSeed was chosen so that no two known names share a slot; newHeaderIndex checks it.
@@ -54,7 +52,7 @@ type headerIndex struct {
 	compact [256]ID
 }
 
-var headerNameIndex = newHeaderIndex()
+var headerNameIndex = *newHeaderIndex()
 
 func newHeaderIndex() *headerIndex {
 	x := new(headerIndex)
@@ -84,7 +82,8 @@ func LookupHeader(name []byte) ID {
 	}
 	k := keyOf(name)
 	id := headerNameIndex.slots[k.slot()]
-	if headerNameIndex.keys[id] != k {
+	known := &headerNameIndex.keys[id]
+	if known.first != k.first || known.last != k.last || known.length != n || known.middle != k.middle {
 		return HOther
 	}
 	return id

@@ -186,14 +186,14 @@ func unfold(b []byte, i int) (end int, clean bool) {
 
 // parseLine splits a header line, puts it into the index, and reads the headers every message must have.
 func (m *Message) parseLine(line []byte) {
-	name, value, found := cutByte(line, ':')
-	name = trimRight(name)
+	colon := nextColon(line)
+	name := trimRight(line[:colon])
 	id := LookupHeader(name)
-	if !found || id == HOther && !isToken(name) {
+	if colon == len(line) || id == HOther && !isToken(name) {
 		m.fail(failHeaderLine)
 		return
 	}
-	value = trim(value)
+	value := trim(line[colon+1:])
 	m.Headers = append(m.Headers, Header{ID: id, Name: name, Value: value})
 	if id == HOther {
 		return
@@ -203,6 +203,9 @@ func (m *Message) parseLine(line []byte) {
 		m.first[id] = uint8(len(m.Headers))
 	} else if single[id] {
 		m.fail(failDuplicate)
+		return
+	}
+	if id > HContentLength {
 		return
 	}
 	switch id {

@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Envelope is what identifies a message's transaction and dialog. Its slices point into the scanned bytes.
 // A field that could not be found is nil or zero.
@@ -28,37 +31,79 @@ func Scan(b []byte, e *Envelope) bool {
 	found := 0
 	for found != all && i < len(b) && b[i] != '\r' {
 		end := lineEnd(b, i)
-		line := b[i:end]
+		id, value := envelopeHeader(b[i:end])
 		i = end + 2
-		// The five names begin with one of four letters: most other lines are passed over here.
-		var id ID
-		switch line[0] | 0x20 {
-		case 'v', 'f', 't', 'i', 'c':
-			colon := bytes.IndexByte(line, ':')
-			if colon < 0 {
-				continue
-			}
-			id = LookupHeader(trimRight(line[:colon]))
-			line = line[colon+1:]
-		}
-		if id == HOther || id > HCSeq || found&(1<<id) != 0 {
+		if id == HOther || found&(1<<id) != 0 {
 			continue
 		}
 		found |= 1 << id
 		switch id {
 		case HVia:
-			e.scanVia(line)
+			e.scanVia(value)
 		case HFrom:
-			e.FromTag = scanTag(line)
+			e.FromTag = scanTag(value)
 		case HTo:
-			e.ToTag = scanTag(line)
+			e.ToTag = scanTag(value)
 		case HCallID:
-			e.CallID = trimFold(line)
+			e.CallID = trimFold(value)
 		case HCSeq:
-			e.scanCSeq(line)
+			e.scanCSeq(value)
 		}
 	}
 	return true
+}
+
+// envelopeHeader returns the value of a line that is one of the five headers Scan reads, and HOther for any other. Names
+// written the usual way are told by one comparison.
+func envelopeHeader(line []byte) (id ID, value []byte) {
+	const (
+		via    = 'v' | 'i'<<8 | 'a'<<16 | ':'<<24
+		from   = 'f' | 'r'<<8 | 'o'<<16 | 'm'<<24 | ':'<<32
+		to     = 't' | 'o'<<8 | ':'<<16
+		cseq   = 'c' | 's'<<8 | 'e'<<16 | 'q'<<24 | ':'<<32
+		callID = 'c' | 'a'<<8 | 'l'<<16 | 'l'<<24 | '-'<<32 | 'i'<<40 | 'd'<<48 | ':'<<56
+	)
+	if len(line) < 8 {
+		return otherEnvelopeHeader(line)
+	}
+	name := binary.LittleEndian.Uint64(line) | lowerCase
+	switch byte(name) {
+	case 'v':
+		if name&0xffffffff == via {
+			return HVia, line[4:]
+		}
+	case 'f':
+		if name&0xffffffffff == from {
+			return HFrom, line[5:]
+		}
+	case 't':
+		if name&0xffffff == to {
+			return HTo, line[3:]
+		}
+	case 'c':
+		if name == callID {
+			return HCallID, line[8:]
+		}
+		if name&0xffffffffff == cseq {
+			return HCSeq, line[5:]
+		}
+	case 'i':
+	default:
+		return HOther, nil
+	}
+	return otherEnvelopeHeader(line)
+}
+
+// otherEnvelopeHeader reads compact names, and names with blanks before the colon.
+func otherEnvelopeHeader(line []byte) (id ID, value []byte) {
+	colon := nextColon(line)
+	if colon == len(line) {
+		return HOther, nil
+	}
+	if id = LookupHeader(trimRight(line[:colon])); id > HCSeq {
+		return HOther, nil
+	}
+	return id, line[colon+1:]
 }
 
 // scanStartLine returns the index behind the start line, or 0.
@@ -120,12 +165,10 @@ func trimFold(b []byte) []byte {
 // scanVia looks for the sent-by and the branch of the first value.
 func (e *Envelope) scanVia(b []byte) {
 	i := skipFold(b, 0)
-	for range 2 {
-		slash := bytes.IndexByte(b[i:], '/')
-		if slash < 0 {
-			return
-		}
-		i = skipFold(b, i+slash+1)
+	if len(b)-i > 8 && string(b[i:i+8]) == "SIP/2.0/" {
+		i += 8
+	} else {
+		i = skipProtocol(b, i)
 	}
 	for i < len(b) && charClass[b[i]]&tokenChar != 0 {
 		i++
@@ -139,6 +182,18 @@ func (e *Envelope) scanVia(b []byte) {
 	e.Branch = scanParam(b, i, "branch")
 }
 
+// skipProtocol returns the index behind the second slash from i on and the blanks behind it.
+func skipProtocol(b []byte, i int) int {
+	for range 2 {
+		slash := bytes.IndexByte(b[i:], '/')
+		if slash < 0 {
+			return len(b)
+		}
+		i = skipFold(b, i+slash+1)
+	}
+	return i
+}
+
 // scanTag looks for the tag behind the URI. It returns nil if there is none.
 func scanTag(b []byte) []byte {
 	i := skipFold(b, 0)
@@ -146,17 +201,19 @@ func scanTag(b []byte) []byte {
 		if i = quotedEnd(b, i); i < 0 {
 			return nil
 		}
+		i = skipFold(b, i)
 	}
-	if n := bytes.IndexByte(b[i:], '<'); n >= 0 {
-		if bracket := bytes.IndexByte(b[i+n:], '>'); bracket >= 0 && bytes.IndexByte(b[i:i+n], ';') < 0 {
-			i += n + bracket
+	for i < len(b) && b[i] != '<' && b[i] != ';' {
+		i++
+	}
+	if i < len(b) && b[i] == '<' {
+		bracket := bytes.IndexByte(b[i:], '>')
+		if bracket < 0 {
+			return nil
 		}
+		i = skipFold(b, i+bracket+1)
 	}
-	n := bytes.IndexByte(b[i:], ';')
-	if n < 0 {
-		return nil
-	}
-	return scanParam(b, i+n, "tag")
+	return scanParam(b, i, "tag")
 }
 
 // scanParam looks for a parameter in the list that begins with the semicolon at b[i].
