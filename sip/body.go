@@ -1,0 +1,80 @@
+package sip
+
+import (
+	"errors"
+
+	"trunkline/sip/call"
+	"trunkline/sip/wire"
+)
+
+const sdpType = "application/sdp"
+
+// exchange says which half of an offer/answer pair a body is (RFC 3264).
+type exchange uint8
+
+const (
+	offer exchange = iota
+	answer
+)
+
+// errNoBody: an action wants a session description that the message at hand
+// does not have.
+var errNoBody = errors.New("no session description at hand")
+
+// crossBody takes the session description of m, which came from a side, through
+// the media bridge and returns what the other side gets. The result is valid
+// until the next call. Without a bridge the body passes as it is.
+func (c *session) crossBody(m *wire.Message, from call.Side, x exchange) (kind string, body []byte, err error) {
+	if c.bridge == nil {
+		if len(m.Body) == 0 {
+			return "", nil, errNoBody
+		}
+		return string(m.Get(wire.HContentType)), m.Body, nil
+	}
+	sdp := sdpIn(m)
+	if sdp == nil {
+		return "", nil, errNoBody
+	}
+	s := c.shard
+	if x == offer {
+		s.sdp, err = c.bridge.Offer(mediaSide(from), sdp, s.sdp[:0])
+	} else {
+		s.sdp, err = c.bridge.Answer(mediaSide(from), sdp, s.sdp[:0])
+	}
+	return sdpType, s.sdp, err
+}
+
+// chooseBody returns the body an action asks for, and remembers it as the last
+// one sent to the side.
+func (c *session) chooseBody(b call.Body, m *wire.Message, to call.Side, x exchange) (kind string, body []byte, err error) {
+	l := c.leg(to)
+	switch b {
+	case call.BodyAtHand:
+		kind, body, err = c.crossBody(m, to.Other(), x)
+		if err == nil {
+			l.sdp = append(l.sdp[:0], body...)
+		}
+		return kind, body, err
+	case call.BodyLast:
+		if len(l.sdp) == 0 {
+			return "", nil, errNoBody
+		}
+		return sdpType, l.sdp, nil
+	}
+	return "", nil, nil
+}
+
+// sdpOf says what a message carries, for the machine.
+func (c *session) sdpOf(m *wire.Message) call.SDP {
+	if len(m.Body) == 0 {
+		return call.SDPNone
+	}
+	if sdpIn(m) == nil {
+		return call.SDPBad
+	}
+	return call.SDPGood
+}
+
+// sdpIn returns the session description in a message, alone or in a multipart
+// body (RFC 5621), or nil.
+func sdpIn(m *wire.Message) []byte { return wire.SDP(m.Get(wire.HContentType), m.Body) }

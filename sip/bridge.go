@@ -1,0 +1,73 @@
+package sip
+
+import (
+	"errors"
+	"net/netip"
+
+	"trunkline/media"
+	"trunkline/sip/transport"
+	"trunkline/trunks"
+)
+
+// openMedia makes the bridge of a call. Ports are taken with the first offer.
+func (c *session) openMedia() {
+	relay := c.shard.edge.options.Media
+	if relay == nil {
+		return
+	}
+	c.bridge = relay.Bridge(c.shard.mediaAddress(c.caller.flow), netip.Addr{})
+	c.bridge.Peer(media.Caller, c.caller.flow.Remote.Addr(), media.LatchAuto)
+}
+
+// replaceMedia gives the callee's side of the bridge to the target of an attempt.
+func (c *session) replaceMedia(attempt uint8) {
+	if c.bridge == nil {
+		return
+	}
+	c.bridge.Replace(media.Callee, c.shard.mediaAddress(c.callee.flow))
+	c.bridge.Peer(media.Callee, c.callee.flow.Remote.Addr(), media.LatchAuto)
+}
+
+// mediaAddress returns the local address where media for a side on this flow is
+// received: the one its signalling uses.
+func (s *shard) mediaAddress(f transport.Flow) netip.Addr {
+	if a := s.edge.options.MediaAddress; a.IsValid() {
+		return a
+	}
+	if f.Local.IsValid() && !f.Local.Addr().IsUnspecified() {
+		return f.Local.Addr()
+	}
+	return s.edge.listeners[f.Socket].Local.Addr()
+}
+
+// closeMedia ends the bridge, keeps its statistics and gives the channels back.
+func (c *session) closeMedia() {
+	if c.bridge != nil {
+		c.stats = c.bridge.Stats()
+		c.bridge.Close()
+		c.bridge = nil
+	}
+	if c.acquired {
+		c.acquired = false
+		c.route.Trunk.Release()
+		c.route.Agent.Release()
+	}
+}
+
+// mediaStats sums what came from a side over all its streams.
+func mediaStats(all media.Stats, from media.Side) (m trunks.MediaStats) {
+	for _, stream := range all.Streams {
+		f := stream.From[from]
+		m.Packets += f.Relayed
+		m.Bytes += f.Bytes
+		m.Lost += f.Lost
+		m.Jitter = max(m.Jitter, f.Jitter)
+		if m.Codec == "" {
+			m.Codec = f.Codec
+		}
+	}
+	return m
+}
+
+// asMedia finds the refusal of a negotiation in an error.
+func asMedia(err error) (*media.Error, bool) { return errors.AsType[*media.Error](err) }

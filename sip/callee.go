@@ -1,0 +1,364 @@
+package sip
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"trunkline/config"
+	"trunkline/sip/admit"
+	"trunkline/sip/call"
+	"trunkline/sip/dialog"
+	"trunkline/sip/digest"
+	"trunkline/sip/rewrite"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// targets says how many places the callee can be tried at.
+func (c *session) targets() uint8 {
+	n := 1
+	if c.callee.trunk != nil {
+		n = len(c.callee.trunk.Servers)
+	} else {
+		n = len(c.callee.agent.Destinations)
+	}
+	return uint8(min(max(n, 1), maxTargets))
+}
+
+const maxTargets = 16
+
+// target is where one attempt goes.
+type target struct {
+	uri   []byte // Request-URI
+	to    []byte // To value
+	proto transport.Proto
+	addr  netip.AddrPort
+	peer  *transport.Peer
+}
+
+// inviteCallee makes the dialog of a new attempt and sends its INVITE.
+func (c *session) inviteCallee(now time.Time, a call.Action) {
+	s := c.shard
+	t, ok := c.nextTarget(a.Attempt)
+	if !ok {
+		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
+		return
+	}
+	socket, ok := transport.Pick(s.edge.listeners, t.proto, t.addr.Addr())
+	if !ok {
+		s.logNoSocket(c, t)
+		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
+		return
+	}
+	c.callee.flow = transport.Flow{Proto: t.proto, Socket: socket, Remote: t.addr, Peer: t.peer}
+	c.callee.digest, c.callee.auth = digest.Attempt{}, nil
+	c.replaceMedia(a.Attempt)
+	var tag, callID [2*tagSize + 1]byte
+	invite := c.original()
+	c.callee.dialog = dialog.NewCaller(
+		s.appendCallID(callID[:0]), appendTag(tag[:0], s.random, s.index, c.slot),
+		c.fromValue(invite), t.to, t.uri, s.contact(c.callee.flow))
+	if t := c.callee.trunk; t != nil && t.OutboundProxy.Host != "" {
+		c.callee.dialog.SetRoute(fmt.Appendf(nil, "sip:%s;lr", t.OutboundProxy))
+	}
+	if err := c.sendInvite(now, invite, a.Attempt, a.Body); err != nil {
+		c.inviteUnsent(a.Attempt, err)
+	}
+}
+
+// original returns the caller's INVITE: the message at hand for the first
+// attempt, read again from what was kept for later ones.
+func (c *session) original() *wire.Message {
+	s := c.shard
+	if len(s.in.Bytes) == len(c.invite) && s.in.IsRequest() && bytes.Equal(s.in.Bytes, c.invite) {
+		return &s.in
+	}
+	if s.kept.Parse(c.invite) != nil {
+		panic("the kept INVITE does not parse any more")
+	}
+	return &s.kept
+}
+
+// sendInvite writes and sends the INVITE of the attempt whose dialog is set up,
+// for the first time or after a challenge.
+func (c *session) sendInvite(now time.Time, invite *wire.Message, attempt uint8, body call.Body) error {
+	s := c.shard
+	kind, sdp, err := c.inviteBody(invite, body)
+	if err != nil {
+		return err
+	}
+	b, branch := c.writeInvite(now, invite, kind, sdp)
+	if c.oversize(b) {
+		c.callee.flow.Proto = transport.TCP
+		b, branch = c.writeInvite(now, invite, kind, sdp)
+	}
+	client, err := s.layer.Request(now, transaction.Request{
+		Branch: branch, Method: wire.INVITE, Flow: c.callee.flow, Bytes: b,
+		User: clientUser{s}, Token: c.token(purposeInvite | uint16(attempt)), Timers: s.timers(c.callee.trunk),
+	})
+	if err != nil {
+		return err
+	}
+	for len(c.attempts) <= int(attempt) {
+		c.attempts = append(c.attempts, transaction.Client{})
+	}
+	c.attempts[attempt] = client
+	return nil
+}
+
+// writeInvite returns the INVITE for the callee and its branch, both valid until
+// the next message is written.
+func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, sdp []byte) (b, branch []byte) {
+	s := c.shard
+	f := c.callee.flow
+	s.branch = s.layer.MintBranch(s.branch[:0])
+	b = c.callee.dialog.AppendNamed(s.out[:0], "INVITE", wire.INVITE, f.Proto.String(), s.sentBy(f), s.branch, forwards(invite))
+	b = c.appendCredentials(now, b, &c.callee, "INVITE", c.callee.dialog.Target())
+	b = s.appendCrossing(b, invite, f)
+	b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+	b = s.appendUserAgent(b)
+	s.out = wire.AppendBody(b, kind, sdp)
+	return s.out, s.branch
+}
+
+// forwards is the Max-Forwards for the other leg: one less, so that a loop
+// through us ends (RFC 7332 §5).
+func forwards(m *wire.Message) int {
+	if m.MaxForwards < 0 {
+		return maxForwards
+	}
+	return max(m.MaxForwards-1, 0)
+}
+
+const maxForwards = 70
+
+func (c *session) inviteBody(invite *wire.Message, body call.Body) (kind string, sdp []byte, err error) {
+	if body == call.BodyNone {
+		return "", nil, nil
+	}
+	kind, sdp, err = c.crossBody(invite, call.Caller, offer)
+	if err == nil {
+		c.callee.sdp = append(c.callee.sdp[:0], sdp...)
+	}
+	return kind, sdp, err
+}
+
+// oversize reports whether a request is to move from UDP to TCP, by the trunk's
+// setting (RFC 3261 §18.1.1).
+func (c *session) oversize(b []byte) bool {
+	return len(b) > maxDatagram && c.callee.flow.Proto == transport.UDP &&
+		c.callee.trunk != nil && c.callee.trunk.Oversize == config.OversizeTCP
+}
+
+// maxDatagram is the size above which a request should not go over UDP when the
+// path's MTU is unknown.
+const maxDatagram = 1300
+
+func (c *session) inviteUnsent(attempt uint8, err error) {
+	if _, negotiation := asMedia(err); negotiation || err == errNoBody {
+		c.mediaFailed(err)
+		return
+	}
+	c.shard.count.drop(dropUnsent)
+	c.then(call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: call.CauseTransport})
+}
+
+// nextTarget chooses where the next attempt goes: a contact of a followed
+// redirection, a trunk's next address, or an agent's next destination.
+func (c *session) nextTarget(attempt uint8) (target, bool) {
+	if len(c.contacts) > 0 {
+		uri := c.contacts[0]
+		c.contacts = c.contacts[1:]
+		return c.contactTarget(uri)
+	}
+	if c.callee.trunk != nil {
+		return c.trunkTarget()
+	}
+	return c.agentTarget()
+}
+
+// trunkTarget addresses the called number at the trunk's domain.
+func (c *session) trunkTarget() (target, bool) {
+	t := c.callee.trunk
+	next := -1
+	for i := range t.Servers {
+		if i < 64 && c.tried&(1<<i) == 0 {
+			next = i
+			break
+		}
+	}
+	if next < 0 {
+		return target{}, false
+	}
+	c.tried |= 1 << next
+	called := c.shard.dialled(t, c.called)
+	out := target{proto: protoOf(t.Transport), addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers[t.Name]}
+	out.uri = appendURI(nil, called, hostPort(t), "")
+	if t.UserPhone {
+		out.uri = append(out.uri, ";user=phone"...)
+	}
+	out.to = rewrite.AppendTo(nil, called, t.Domain)
+	return out, true
+}
+
+// agentTarget addresses the called number at one of the agent's destinations; a
+// destination with a user of its own keeps it.
+func (c *session) agentTarget() (target, bool) {
+	agent := c.callee.agent
+	i := agent.Choose(c.tried, c.shard.random.Uint64())
+	if i < 0 {
+		return target{}, false
+	}
+	if i < 64 {
+		c.tried |= 1 << i
+	}
+	d := &agent.Destinations[i]
+	if len(d.Addrs) == 0 {
+		return target{}, false
+	}
+	uri, err := wire.ParseURI([]byte(d.URI.String()))
+	if err != nil {
+		return target{}, false
+	}
+	called := c.called
+	if len(uri.User) > 0 {
+		called = uri.User
+	}
+	host := string(uri.Host)
+	if uri.Port != 0 {
+		host += ":" + strconv.Itoa(uri.Port)
+	}
+	return target{
+		uri:   appendURI(nil, called, host, string(uri.Params)),
+		to:    rewrite.AppendTo(nil, called, string(uri.Host)),
+		proto: protoOfURI(uri),
+		addr:  d.Addrs[0],
+	}, true
+}
+
+// contactTarget follows a redirection, but only to where the callee side is
+// known to live: anything else would let a callee dial through us.
+func (c *session) contactTarget(uri []byte) (target, bool) {
+	u, err := wire.ParseURI(uri)
+	if err != nil {
+		return target{}, false
+	}
+	addr, ok := numericHost(u)
+	if !ok {
+		return target{}, false
+	}
+	proto := protoOfURI(u)
+	if !c.mayFollow(proto, addr) {
+		return target{}, false
+	}
+	return target{uri: bytes.Clone(uri), to: bytes.Clone(c.callee.dialog.Remote), proto: proto, addr: addr}, true
+}
+
+// mayFollow: the address belongs to the same trunk, or to the same agent.
+func (c *session) mayFollow(p transport.Proto, addr netip.AddrPort) bool {
+	found := c.shard.edge.snapshot.Load().Source(p.String(), addr)
+	if c.callee.trunk != nil {
+		return found.Trunk != nil && found.Trunk.Name == c.callee.trunk.Name
+	}
+	return found.Agent != nil && found.Agent.Name == c.callee.agent.Name
+}
+
+// takeContacts keeps the contacts of the 3xx at hand that may be followed.
+func (c *session) takeContacts() { c.contacts = append(c.followable(), c.contacts...) }
+
+// followable returns copies of those contacts, in order, each once.
+func (c *session) followable() (uris [][]byte) {
+	for v := range c.shard.in.Values(wire.HContact) {
+		a, err := wire.ParseAddress(v)
+		if err != nil {
+			continue
+		}
+		if u, err := wire.ParseURI(a.URI); err == nil {
+			if addr, ok := numericHost(u); ok && c.mayFollow(protoOfURI(u), addr) && len(uris) < maxTargets {
+				uris = append(uris, bytes.Clone(a.URI))
+			}
+		}
+	}
+	return uris
+}
+
+// fromValue is the caller's identity as the callee's side sees it.
+func (c *session) fromValue(invite *wire.Message) []byte {
+	if t := c.callee.trunk; t != nil {
+		return rewrite.AppendFrom(nil, invite.From, c.shard.dialled(t, user(invite.From.URI)), t.Domain)
+	}
+	host := hostOf(c.shard.sentBy(c.callee.flow))
+	return rewrite.AppendFrom(nil, invite.From, user(invite.From.URI), host)
+}
+
+// dialled returns a number as the trunk wants it written. In the default form
+// the user part stays as it is, byte for byte.
+func (s *shard) dialled(t *trunks.Trunk, number []byte) []byte {
+	if t.Plan.Format == config.FormatE164 || t.Plan.Format == "" {
+		return number
+	}
+	s.number = t.Plan.Normalize(number, s.number[:0])
+	return t.Plan.Append(nil, s.number)
+}
+
+// cancelCallee gives an attempt up.
+func (c *session) cancelCallee(now time.Time, a call.Action) {
+	if int(a.Attempt) >= len(c.attempts) {
+		return
+	}
+	var headers []byte
+	if a.AtHand {
+		headers = wire.AppendLines(nil, &c.shard.in, wire.HReason)
+	} else {
+		headers = appendReason(nil, a.Reason)
+	}
+	c.attempts[a.Attempt].Cancel(now, headers)
+}
+
+// ackCallee confirms a 2xx. The ACK of a late offer carries the caller's answer;
+// a copy of the 2xx gets the same again.
+func (c *session) ackCallee(now time.Time, a call.Action) {
+	kind, body, err := c.ackBody(a, call.Callee)
+	if err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	c.sendAck(now, call.Callee, a.Fork, kind, body)
+}
+
+// ackBody returns what an ACK to side carries.
+func (c *session) ackBody(a call.Action, to call.Side) (kind string, body []byte, err error) {
+	l := c.leg(to)
+	if a.Again {
+		if l.answer == nil {
+			return "", nil, nil
+		}
+		return sdpType, l.answer, nil
+	}
+	l.answer = nil
+	kind, body, err = c.chooseBody(a.Body, &c.shard.in, to, answer)
+	if err == nil && body != nil {
+		l.answer = bytes.Clone(body)
+	}
+	return kind, body, err
+}
+
+// sendAck writes an ACK for a 2xx and sends it once: it has no transaction
+// (RFC 3261 §13.2.2.4).
+func (c *session) sendAck(now time.Time, side call.Side, fork uint8, kind string, body []byte) {
+	s, l := c.shard, c.leg(side)
+	d := c.dialogOf(side, fork)
+	f := c.flowTo(l, d)
+	s.branch = s.layer.MintBranch(s.branch[:0])
+	b := d.AppendRequest(s.out[:0], wire.ACK, f.Proto.String(), s.sentBy(f), s.branch)
+	b = append(b, l.auth...)
+	s.out = wire.AppendBody(b, kind, body)
+	if s.Send(f, s.out, 0) != nil {
+		s.count.drop(dropUnsent)
+	}
+}

@@ -1,0 +1,237 @@
+package sip
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"trunkline/sip/admit"
+	"trunkline/sip/call"
+	"trunkline/sip/dialog"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// invite takes the first INVITE of a call that passed package admit: finds its
+// route, makes the session and starts the machine.
+func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Server, from trunks.Principal) {
+	if s.edge.draining.Load() {
+		s.refuse(now, server, s.overloaded("draining"))
+		return
+	}
+	if limit := s.edge.options.MaxCalls; limit > 0 && s.edge.Calls() >= limit {
+		s.refuse(now, server, s.overloaded("overload"))
+		return
+	}
+	route, direction, refusal := s.findRoute(from)
+	c := s.newSession()
+	if c == nil {
+		s.refuse(now, server, s.overloaded("overload"))
+		return
+	}
+	c.begin(p, server, direction)
+	if refusal != nil {
+		c.refused(now, refusal)
+		return
+	}
+	c.route = route
+	c.seat(from)
+	if r := c.acquire(); r != nil {
+		c.refused(now, r)
+		return
+	}
+	c.counts = s.count.of(route.Trunk.Name, direction)
+	c.counts.attempts++
+	c.countIn(&c.counts.setup)
+	c.openMedia()
+	server.Trying(now)
+	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&s.in), Targets: c.targets(), After: expires(&s.in)}
+	c.lateOffer = ev.SDP == call.SDPNone
+	c.step(now, ev)
+}
+
+// begin fills in what every session has, refused ones too.
+func (c *session) begin(p transport.Packet, server transaction.Server, d trunks.Direction) {
+	s := c.shard
+	m := &s.in
+	appendTag(c.id[:0], s.random, s.index, c.slot)
+	server.Bind(c.id[:], c.token(purposeCaller))
+	c.direction = d
+	c.source = p.Flow.Remote
+	c.caller.flow = p.Flow
+	c.caller.server, c.caller.seq = server, m.CSeq
+	c.caller.dialog = dialog.FromInvite(m, c.id[:], s.contact(p.Flow))
+	c.invite = append(s.buffer(), p.Bytes...)
+	c.head = s.appendHead(s.buffer(), m, c.id[:], p.Flow)
+	called, number := s.numbers(m)
+	c.called, c.number = bytes.Clone(called), bytes.Clone(number)
+	c.chain = s.trace.add(noTrace, s.port.Now(), false, false, p.Flow, p.Bytes)
+	s.edge.calls.Add(1)
+}
+
+// seat says who sits on which side.
+func (c *session) seat(from trunks.Principal) {
+	if c.direction == trunks.InboundCall {
+		c.caller.trunk, c.callee.agent = c.route.Trunk, c.route.Agent
+	} else {
+		c.caller.agent, c.callee.trunk = c.route.Agent, c.route.Trunk
+	}
+}
+
+// findRoute asks the snapshot where the INVITE at hand may go.
+func (s *shard) findRoute(from trunks.Principal) (trunks.Route, trunks.Direction, *trunks.Refusal) {
+	called, number := s.numbers(&s.in)
+	snapshot := s.edge.snapshot.Load()
+	if from.Trunk != nil {
+		route, refusal := snapshot.Inbound(from.Trunk, called)
+		return route, trunks.InboundCall, refusal
+	}
+	route, refusal := snapshot.Outbound(from.Agent, number, called)
+	return route, trunks.OutboundCall, refusal
+}
+
+// numbers returns the raw user parts of who is called and who calls: the
+// Request-URI's user, else the To's; and of the asserted or preferred identity,
+// else of From.
+func (s *shard) numbers(m *wire.Message) (called, caller []byte) {
+	if called = user(m.URI); len(called) == 0 {
+		called = user(m.To.URI)
+	}
+	for _, id := range [...]wire.ID{wire.HPAssertedIdentity, wire.HPPreferredIdentity} {
+		for v := range m.Values(id) {
+			if a, err := wire.ParseAddress(v); err == nil && len(user(a.URI)) > 0 {
+				return called, user(a.URI)
+			}
+		}
+	}
+	return called, user(m.From.URI)
+}
+
+func user(uri []byte) []byte {
+	u, err := wire.ParseURI(uri)
+	if err != nil {
+		return nil
+	}
+	return u.User
+}
+
+// refused ends a call that we do not take: the machine answers and records.
+func (c *session) refused(now time.Time, r *trunks.Refusal) {
+	c.shard.count.reject(r.Reason.String())
+	c.shard.logRefusal(c, r)
+	c.refusal = r.Reason
+	c.step(now, refuseEvent(r))
+}
+
+// refuseEvent says what the peer hears of a refusal. It is the same for every
+// number that is not served, so that nobody can search for those that are.
+func refuseEvent(r *trunks.Refusal) call.Event {
+	ev := call.Event{Kind: call.Refuse, Code: 403, Cause: call.CauseForbidden}
+	switch r.Reason {
+	case trunks.NoRoute:
+		ev.Code, ev.Cause = 404, call.CauseNoRoute
+	case trunks.NoTrunk:
+		ev.Code, ev.Cause, ev.After = 503, call.CauseNoRoute, retryAfter*time.Second
+	case trunks.LimitChannels:
+		ev.Code, ev.Cause, ev.After = 503, call.CauseLimit, retryAfter*time.Second
+	case trunks.LimitCPS:
+		ev.Code, ev.Cause, ev.After = 503, call.CauseThrottled, retryAfter*time.Second
+	case trunks.Overload:
+		ev.Code, ev.Cause, ev.After = 503, call.CauseOverload, retryAfter*time.Second
+	}
+	return ev
+}
+
+// retryAfter is what we ask peers to wait after a 503 of ours, in seconds.
+const retryAfter = 5
+
+func (s *shard) overloaded(cause string) *admit.Rejection {
+	return &admit.Rejection{Status: 503, Header: "Retry-After: " + strconv.Itoa(retryAfter) + "\r\n", Cause: cause}
+}
+
+// acquire takes a channel on both sides.
+func (c *session) acquire() *trunks.Refusal {
+	if !c.route.Trunk.Acquire() {
+		return &trunks.Refusal{Reason: trunks.LimitChannels, Trunk: c.route.Trunk}
+	}
+	if !c.route.Agent.Acquire() {
+		c.route.Trunk.Release()
+		return &trunks.Refusal{Reason: trunks.LimitChannels, Agent: c.route.Agent}
+	}
+	c.acquired = true
+	return nil
+}
+
+// respondCaller answers the first INVITE.
+func (c *session) respondCaller(now time.Time, a call.Action) {
+	s := c.shard
+	x := answer
+	if c.lateOffer {
+		x = offer
+	}
+	kind, body, err := c.chooseBody(a.Body, &s.in, call.Caller, x)
+	if err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	b := s.appendReply(s.out[:0], int(a.Code), c.head)
+	if a.Code < 300 {
+		b = wire.AppendHeader(b, "Contact", c.caller.dialog.Contact)
+	}
+	b = c.appendResponseHeaders(b, a, c.caller.flow)
+	s.out = wire.AppendBody(b, kind, body)
+	s.respond(now, c.caller.server, int(a.Code), s.out)
+	if a.Code >= 200 && a.Code < 300 && c.counts != nil {
+		c.countIn(&c.counts.answered)
+	}
+	if a.Code >= 200 {
+		c.fork = a.Fork
+		c.forgetInvite()
+	}
+}
+
+// appendResponseHeaders appends what is not about the dialog: capabilities, what
+// the other side's response says, and the machine's own Reason and Retry-After.
+func (c *session) appendResponseHeaders(b []byte, a call.Action, f transport.Flow) []byte {
+	s := c.shard
+	if a.Code >= 200 && a.Code < 300 {
+		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+	}
+	if a.AtHand {
+		b = s.appendCrossing(b, &s.in, f)
+		if a.Code >= 300 && a.Code < 400 {
+			b = wire.AppendLines(b, &s.in, wire.HContact)
+		}
+	}
+	if a.RetryAfter > 0 {
+		b = append(b, "Retry-After: "...)
+		b = strconv.AppendUint(b, uint64(a.RetryAfter), 10)
+		b = append(b, "\r\n"...)
+	}
+	if !a.AtHand {
+		b = appendReason(b, a.Reason)
+	}
+	return b
+}
+
+// forgetInvite gives back what was kept for answering and for further attempts.
+func (c *session) forgetInvite() {
+	c.shard.giveBack(c.invite)
+	c.shard.giveBack(c.head)
+	c.invite, c.head, c.contacts = nil, nil, nil
+}
+
+// expires returns the Expires of an INVITE, 0 for none (RFC 3261 §13.3.1).
+func expires(m *wire.Message) time.Duration {
+	v := m.Get(wire.HExpires)
+	if v == nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(v), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}

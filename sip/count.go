@@ -1,0 +1,178 @@
+package sip
+
+import (
+	"time"
+
+	"trunkline/media"
+	"trunkline/sip/call"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// counters are a shard's own: plain numbers that only its goroutine writes. A
+// scrape posts a copy job to the shard (metrics.go), so nothing here is atomic.
+type counters struct {
+	requests    [2][methods][transports]uint64
+	responses   [2][methods][codes][transports]uint64
+	parseErrors map[string]uint64 // by wire.Error.Cause, a closed set
+	dropped     [drops]uint64
+	rejected    map[string]uint64 // by trunks.Reason and the causes of package admit
+	calls       map[callKey]*callCounts
+	panics      uint64
+	orphans     uint64 // 2xx of calls that were over, ACKed and ended
+	ignored     uint64 // events without a place in their call's state
+}
+
+const (
+	received = 0
+	sent     = 1
+
+	methods    = int(wire.PUBLISH) + 1
+	transports = int(transport.TLS) + 1
+	codes      = 7 // by class: 1xx … 6xx in 1 … 6
+)
+
+// drop is a reason for which a packet has no effect at all.
+type drop uint8
+
+const (
+	dropNotSIP drop = iota // not SIP, or beyond answering
+	dropStray              // a response that matches no transaction of ours
+	dropAck                // an ACK that matches nothing
+	dropUnsent             // the socket would not take what we wanted to send
+	drops
+)
+
+var dropNames = [drops]string{"not_sip", "stray_response", "stray_ack", "unsent"}
+
+func (c *counters) drop(d drop) { c.dropped[d]++ }
+
+func (c *counters) request(way int, m wire.Method, p transport.Proto) { c.requests[way][m][p]++ }
+
+func (c *counters) response(way int, m wire.Method, status int, p transport.Proto) {
+	c.responses[way][m][min(max(status/100, 1), codes-1)][p]++
+}
+
+func (c *counters) parseError(cause string) {
+	if c.parseErrors == nil {
+		c.parseErrors = map[string]uint64{}
+	}
+	c.parseErrors[cause]++
+}
+
+func (c *counters) reject(cause string) {
+	if c.rejected == nil {
+		c.rejected = map[string]uint64{}
+	}
+	c.rejected[cause]++
+}
+
+// callKey is one series of the call metrics.
+type callKey struct {
+	trunk     string
+	direction trunks.Direction
+}
+
+// callCounts are the call metrics of one trunk and direction.
+type callCounts struct {
+	attempts uint64
+	results  map[string]uint64 // by outcome
+	finals   map[int]uint64    // by SIP code of the callee's final response
+	setup    int64             // calls not yet answered
+	answered int64             // calls answered and not ended
+	postDial histogram
+	answer   histogram
+	failure  histogram
+	duration histogram
+	noMedia  uint64
+}
+
+func (c *counters) of(trunk string, d trunks.Direction) *callCounts {
+	key := callKey{trunk, d}
+	found := c.calls[key]
+	if found == nil {
+		if c.calls == nil {
+			c.calls = map[callKey]*callCounts{}
+		}
+		found = &callCounts{
+			results:  map[string]uint64{},
+			finals:   map[int]uint64{},
+			postDial: newHistogram(postDialBounds),
+			answer:   newHistogram(answerBounds),
+			failure:  newHistogram(postDialBounds),
+			duration: newHistogram(durationBounds),
+		}
+		c.calls[key] = found
+	}
+	return found
+}
+
+// Upper bounds in seconds.
+var (
+	postDialBounds = []float64{.1, .25, .5, 1, 2, 3, 4, 6, 8, 12, 20, 30}
+	answerBounds   = []float64{1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120}
+	durationBounds = []float64{1, 6, 15, 30, 60, 180, 600, 1800, 3600, 7200}
+)
+
+// histogram counts observations below each bound; written by one goroutine.
+type histogram struct {
+	bounds  []float64
+	buckets []uint64 // one more than bounds
+	sum     float64
+}
+
+func newHistogram(bounds []float64) histogram {
+	return histogram{bounds: bounds, buckets: make([]uint64, len(bounds)+1)}
+}
+
+func (h *histogram) observe(d time.Duration) {
+	seconds := d.Seconds()
+	i := 0
+	for i < len(h.bounds) && seconds > h.bounds[i] {
+		i++
+	}
+	h.buckets[i]++
+	h.sum += seconds
+}
+
+// countIn moves the call to one of its trunk's gauges.
+func (c *session) countIn(gauge *int64) {
+	c.uncount()
+	c.gauge = gauge
+	*gauge++
+}
+
+func (c *session) uncount() {
+	if c.gauge != nil {
+		*c.gauge--
+		c.gauge = nil
+	}
+}
+
+// countEnd adds an ended call to the counters of its trunk.
+func (c *session) countEnd(r *call.Record) {
+	c.uncount()
+	k := c.counts
+	if k == nil {
+		return
+	}
+	k.results[r.Outcome.String()]++
+	if r.Code != 0 {
+		k.finals[int(r.Code)]++
+	}
+	if !r.Ringing.IsZero() {
+		k.postDial.observe(r.Ringing.Sub(r.Start))
+	}
+	if r.Answer.IsZero() {
+		k.failure.observe(r.End.Sub(r.Start))
+		return
+	}
+	k.answer.observe(r.Answer.Sub(r.Start))
+	k.duration.observe(r.Duration())
+	if c.hadMedia() && (mediaStats(c.stats, media.Caller).Packets == 0 || mediaStats(c.stats, media.Callee).Packets == 0) {
+		k.noMedia++
+	}
+}
+
+func (c *session) hadMedia() bool { return len(c.stats.Streams) > 0 }

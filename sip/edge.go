@@ -1,0 +1,222 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trunkline/config"
+	"trunkline/media"
+	"trunkline/sip/call"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/trunks"
+)
+
+// Network is what the edge needs of the sockets: a transport.Network, or the
+// network in memory of package siptest.
+type Network interface {
+	Port(shard int) transport.Port
+	Listeners() []transport.Listener
+}
+
+// Recorder takes the record of each call as it ends. Record is called on a
+// shard and must not block; shards call it concurrently.
+type Recorder interface{ Record(trunks.CallRecord) }
+
+// Options of an Edge. Network and Trunks are required.
+type Options struct {
+	Network Network
+	Shards  int // ports of the network that are used; 0: 1
+	Trunks  *trunks.Snapshot
+
+	Media        *media.Relay // nil: session descriptions pass unchanged, media goes past us
+	MediaAddress netip.Addr   // where media is received; invalid: at the address of each side's signalling
+	Records      Recorder     // nil: records are not kept
+	Log          *slog.Logger // nil: nothing is logged
+
+	UserAgent string               // value of User-Agent and Server; empty: neither header is sent
+	Timers    config.Timers        // of all transactions, where a trunk sets none; zero: those of RFC 3261
+	Trace     int                  // bytes of message memory for all shards together; 0: none
+	MaxCalls  int                  // calls at once, above which new ones get 503; 0: no limit
+	Strangers config.UnknownAnswer // what unlisted sources hear; empty: refuse
+	// StrangerRate is how many requests of unlisted sources are answered in a
+	// second, in all; the rest meet silence. 0: 100.
+	StrangerRate float64
+}
+
+// Edge is the SIP side of the daemon. Its methods may be called concurrently.
+type Edge struct {
+	options   Options
+	policy    call.Options
+	listeners []transport.Listener
+	contacts  [][]byte // our Contact value by listener
+	shards    []*shard
+	snapshot  atomic.Pointer[trunks.Snapshot]
+	ways      atomic.Pointer[ways]
+	draining  atomic.Bool
+	calls     atomic.Int64
+}
+
+// New makes an edge. Nothing is received before Run.
+func New(o Options) (*Edge, error) {
+	if o.Network == nil || o.Trunks == nil {
+		return nil, errors.New("sip: Network and Trunks are required")
+	}
+	if o.Shards == 0 {
+		o.Shards = 1
+	}
+	if o.Shards < 1 || o.Shards > maxShards {
+		return nil, fmt.Errorf("sip: %d shards: allowed are 1 to %d", o.Shards, maxShards)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.StrangerRate == 0 {
+		o.StrangerRate = 100
+	}
+	e := &Edge{options: o, listeners: o.Network.Listeners(), policy: policy(o)}
+	for i := range e.listeners {
+		e.contacts = append(e.contacts, contactOf(&e.listeners[i]))
+	}
+	if err := e.Reload(o.Trunks); err != nil {
+		return nil, err
+	}
+	for i := range o.Shards {
+		e.shards = append(e.shards, newShard(e, i, o.Network.Port(i)))
+	}
+	return e, nil
+}
+
+// policy is what the machine of every call goes by.
+func policy(o Options) call.Options {
+	return call.Options{
+		T1:          o.Timers.T1.D(),
+		RingTimeout: o.Timers.TimerC.D(),
+		Redirect:    call.RedirectFollow,
+		Pass:        call.Methods(call.INFO, call.MESSAGE, call.UPDATE),
+	}
+}
+
+// contactOf is the Contact we show on messages that leave from a listener.
+func contactOf(l *transport.Listener) []byte {
+	switch l.Proto {
+	case transport.TCP:
+		return fmt.Appendf(nil, "<sip:%s;transport=tcp>", l.SentBy)
+	case transport.TLS:
+		return fmt.Appendf(nil, "<sip:%s;transport=tls>", l.SentBy)
+	}
+	return fmt.Appendf(nil, "<sip:%s>", l.SentBy)
+}
+
+// Run serves until ctx ends, then ends the calls that are left with a BYE and
+// returns. It is called once.
+func (e *Edge) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	for _, s := range e.shards {
+		all.Go(func() { s.run(ctx) })
+	}
+	all.Wait()
+	return nil
+}
+
+// ways is how trunks are reached beyond their address: made of a snapshot when
+// it comes into force.
+type ways struct {
+	timers map[string]*transaction.Timers // by trunk
+	peers  map[string]*transport.Peer     // by trunk, for TLS
+}
+
+// Reload replaces trunks, agents and numbers for the calls to come. Running
+// calls keep what they started with. On error, a TLS file that cannot be read,
+// nothing changes.
+func (e *Edge) Reload(s *trunks.Snapshot) error {
+	w := &ways{timers: map[string]*transaction.Timers{}, peers: map[string]*transport.Peer{}}
+	old := e.ways.Load()
+	for _, t := range s.Trunks {
+		if timers := (t.Timers); timers != (config.Timers{}) {
+			w.timers[t.Name] = timersOf(timers)
+		}
+		if t.Transport != config.TLSTransport {
+			continue
+		}
+		peer, err := peerOf(t)
+		if err != nil {
+			return fmt.Errorf("trunk %s: %w", t.Name, err)
+		}
+		if old != nil && samePeer(old.peers[t.Name], peer) {
+			peer = old.peers[t.Name] // connections are shared by pointer
+		}
+		w.peers[t.Name] = peer
+	}
+	e.ways.Store(w)
+	e.snapshot.Store(s)
+	return nil
+}
+
+func timersOf(t config.Timers) *transaction.Timers {
+	return &transaction.Timers{T1: t.T1.D(), T2: t.T2.D(), T4: t.T4.D(), B: t.TimerB.D(), F: t.TimerF.D(), C: t.TimerC.D()}
+}
+
+// Trunks returns the snapshot in force.
+func (e *Edge) Trunks() *trunks.Snapshot { return e.snapshot.Load() }
+
+// Calls returns the number of calls that have not ended.
+func (e *Edge) Calls() int { return int(e.calls.Load()) }
+
+// Draining reports whether Drain was called.
+func (e *Edge) Draining() bool { return e.draining.Load() }
+
+// Drain refuses new calls with 503 from now on and waits until the running ones
+// have ended or ctx ends; it returns how many are left.
+func (e *Edge) Drain(ctx context.Context) int {
+	e.draining.Store(true)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for e.Calls() > 0 {
+		select {
+		case <-ctx.Done():
+			return e.Calls()
+		case <-tick.C:
+		}
+	}
+	return 0
+}
+
+// HangUp ends a call by its id, the one its record will have; false when there
+// is no such call.
+func (e *Edge) HangUp(ctx context.Context, id string) (bool, error) {
+	found := false
+	shard, slot, ok := readTag([]byte(id))
+	if !ok || shard >= len(e.shards) {
+		return false, nil
+	}
+	s := e.shards[shard]
+	err := s.do(ctx, func(now time.Time) {
+		if c := s.session(slot); c != nil && string(c.id[:]) == id {
+			found = true
+			c.step(now, call.Event{Kind: call.HangUp, Cause: call.CauseAPI})
+		}
+	})
+	return found, err
+}
+
+// Messages returns what the trace still has of a call, oldest first, with
+// credentials masked; nil for a call that is not, or no longer, known.
+func (e *Edge) Messages(ctx context.Context, id string) ([]Traced, error) {
+	shard, _, ok := readTag([]byte(id))
+	if !ok || shard >= len(e.shards) {
+		return nil, nil
+	}
+	var found []Traced
+	err := e.shards[shard].do(ctx, func(time.Time) { found = e.shards[shard].messages(id) })
+	for i := range found {
+		found[i].Bytes = redact(found[i].Bytes)
+	}
+	return found, err
+}

@@ -1,0 +1,178 @@
+package sip
+
+import (
+	"bytes"
+	"time"
+
+	"trunkline/media"
+	"trunkline/sip/call"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// newSession returns a session with a slot, or nil when there is none left.
+func (s *shard) newSession() *session {
+	c := &session{shard: s}
+	if !s.claim(c) {
+		return nil
+	}
+	c.due.Owner = uint64(c.slot)
+	c.machine.Reset(&s.edge.policy, uint32(s.random.Uint64()))
+	return c
+}
+
+// finish ends a session: one record, then nothing refers to it any more.
+func (c *session) finish(now time.Time) {
+	s := c.shard
+	c.finished = true
+	s.wheel.Stop(&c.due)
+	c.closeMedia()
+	r := c.machine.Record()
+	if s.edge.options.Records != nil {
+		s.edge.options.Records.Record(c.callRecord(&r))
+	}
+	c.countEnd(&r)
+	s.logEnd(c, &r)
+	s.ended.add(c)
+	c.forgetInvite()
+	for _, b := range [...][]byte{c.atHand.head, c.caller.open.head, c.callee.open.head} {
+		s.giveBack(b)
+	}
+	for i := range c.pending {
+		s.giveBack(c.pending[i].from.head)
+	}
+	s.release(c)
+	s.edge.calls.Add(-1)
+}
+
+// callRecord is the record of an ended call; its strings are copies.
+func (c *session) callRecord(r *call.Record) trunks.CallRecord {
+	out := trunks.CallRecord{
+		ID:        string(c.id[:]),
+		Direction: c.direction,
+		Caller:    string(c.number),
+		Called:    string(c.called),
+		Outcome:   r.Outcome.String(),
+		EndedBy:   r.EndedBy.String(),
+		Code:      int(r.Code),
+		Reason:    r.Cause.String(),
+		Refusal:   c.refusal,
+		Started:   r.Start,
+		Ringing:   r.Ringing,
+		Answered:  r.Answer,
+		Ended:     r.End,
+		Attempts:  int(r.Attempts),
+		Source:    c.source.String(),
+
+		CallerCallID:  string(c.caller.dialog.CallID),
+		CalleeCallID:  string(c.callee.dialog.CallID),
+		Caller2Callee: mediaStats(c.stats, media.Caller),
+		Callee2Caller: mediaStats(c.stats, media.Callee),
+	}
+	if c.route.Trunk != nil {
+		out.Trunk = c.route.Trunk.Name
+	}
+	if c.route.Agent != nil {
+		out.Agent = c.route.Agent.Name
+	}
+	if c.callee.flow.Remote.IsValid() {
+		out.Target = c.callee.flow.Remote.String()
+	}
+	return out
+}
+
+// buffer returns an empty buffer for a kept message or head.
+func (s *shard) buffer() []byte {
+	if n := len(s.buffers); n > 0 {
+		b := s.buffers[n-1]
+		s.buffers = s.buffers[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, keptSize)
+}
+
+// giveBack takes a buffer for reuse; nil and oversized ones are dropped.
+func (s *shard) giveBack(b []byte) {
+	if cap(b) >= keptSize && cap(b) <= 4*keptSize && len(s.buffers) < keptBuffers {
+		s.buffers = append(s.buffers, b)
+	}
+}
+
+const (
+	keptSize    = 1 << 10
+	keptBuffers = 1 << 12
+)
+
+// note adds a message to a call's trace.
+func (s *shard) note(c *session, now time.Time, sent bool, f transport.Flow, b []byte) {
+	c.chain = s.trace.add(c.chain, now, sent, false, f, b)
+}
+
+// noteRepeated adds an absorbed copy to the trace of the call it belongs to.
+func (s *shard) noteRepeated(now time.Time, p transport.Packet) {
+	if c := s.traced(&s.env); c != nil {
+		c.chain = s.trace.add(c.chain, now, false, true, p.Flow, p.Bytes)
+	}
+}
+
+// traced returns the call a message belongs to, by the tag of ours in it.
+func (s *shard) traced(e *wire.Envelope) *session {
+	for _, tag := range [...][]byte{e.ToTag, e.FromTag} {
+		if shard, slot, ok := readTag(tag); ok && shard == s.index {
+			if c := s.session(slot); c != nil && (bytes.Equal(tag, c.id[:]) || bytes.Equal(tag, c.callee.dialog.LocalTag)) {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// endedCalls remembers where the traces of the last calls begin.
+type endedCalls struct {
+	ring []endedCall
+	next int
+}
+
+type endedCall struct {
+	id    [tagSize]byte
+	chain uint64
+}
+
+const endedKept = 4096
+
+func (e *endedCalls) add(c *session) {
+	if c.chain == noTrace {
+		return
+	}
+	if len(e.ring) < endedKept {
+		e.ring = append(e.ring, endedCall{c.id, c.chain})
+		return
+	}
+	e.ring[e.next] = endedCall{c.id, c.chain}
+	e.next = (e.next + 1) % endedKept
+}
+
+// messages returns the trace of a call that runs or has ended lately.
+func (s *shard) messages(id string) []Traced {
+	if _, slot, ok := readTag([]byte(id)); ok {
+		if c := s.session(slot); c != nil && string(c.id[:]) == id {
+			return s.trace.messages(c.chain)
+		}
+	}
+	for i := range s.ended.ring {
+		if string(s.ended.ring[i].id[:]) == id {
+			return s.trace.messages(s.ended.ring[i].chain)
+		}
+	}
+	return nil
+}
+
+// timers returns the transaction timers of a side; nil means the usual ones.
+func (s *shard) timers(t *trunks.Trunk) *transaction.Timers {
+	if t == nil {
+		return nil
+	}
+	return s.edge.ways.Load().timers[t.Name]
+}

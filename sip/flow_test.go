@@ -1,0 +1,130 @@
+package sip_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"log/slog"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"trunkline/config"
+	"trunkline/internal/siptest"
+	"trunkline/media"
+	"trunkline/sip"
+	"trunkline/trunks"
+)
+
+var verbose = flag.Bool("edge-log", false, "show the edge's own log in flow tests")
+
+// TestFlow plays every conversation in testdata/flows against a whole edge.
+func TestFlow(t *testing.T) {
+	siptest.Run(t, "../testdata/flows", newFlowEdge)
+}
+
+// flowEdge is an edge on a network in memory.
+type flowEdge struct {
+	*sip.Edge
+	t       *testing.T
+	cfg     config.Config
+	relay   *media.Relay
+	metrics *prometheus.Registry
+
+	mu      sync.Mutex
+	records []siptest.Record
+}
+
+func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.Edge {
+	t.Helper()
+	snapshot, err := trunks.Build(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &flowEdge{t: t, cfg: cfg, metrics: prometheus.NewPedanticRegistry()}
+	o := sip.Options{
+		Network: net, Trunks: snapshot, Records: e, Timers: cfg.SIP.Timers, UserAgent: cfg.SIP.UserAgent,
+		Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
+	}
+	if cfg.Media.Relay {
+		e.relay, err = media.New(media.Options{Engine: media.EngineNone, PortLow: int(cfg.Media.Ports.First), PortHigh: int(cfg.Media.Ports.Last)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Media = e.relay
+	}
+	if *verbose {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	if e.Edge, err = sip.New(o); err != nil {
+		t.Fatal(err)
+	}
+	e.metrics.MustRegister(e.Edge.Collector())
+	return e
+}
+
+// Record implements sip.Recorder.
+func (e *flowEdge) Record(r trunks.CallRecord) {
+	out := siptest.Record{
+		"outcome": r.Outcome, "ended_by": r.EndedBy, "code": strconv.Itoa(r.Code), "reason": r.Reason,
+		"trunk": r.Trunk, "agent": r.Agent, "direction": r.Direction.String(), "caller": r.Caller, "called": r.Called,
+		"attempts": strconv.Itoa(r.Attempts), "refusal": r.Refusal.String(),
+	}
+	span := func(name string, from, to time.Time) {
+		if !from.IsZero() && !to.IsZero() {
+			out[name] = to.Sub(from).Round(100 * time.Millisecond).String()
+		}
+	}
+	span("ringing", r.Ringing, firstOf(r.Answered, r.Ended))
+	span("duration", r.Answered, r.Ended)
+	e.mu.Lock()
+	e.records = append(e.records, out)
+	e.mu.Unlock()
+}
+
+func firstOf(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
+
+func (e *flowEdge) Records() []siptest.Record {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.records
+}
+
+func (e *flowEdge) Metrics() string {
+	families, err := e.metrics.Gather()
+	if err != nil {
+		e.t.Error(err)
+	}
+	var text bytes.Buffer
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
+			e.t.Error(err)
+		}
+	}
+	return text.String()
+}
+
+// Reload implements siptest.Reloader.
+func (e *flowEdge) Reload(cfg config.Config) error {
+	snapshot, err := e.Trunks().Rebuild(cfg, nil)
+	if err != nil {
+		return err
+	}
+	return e.Edge.Reload(snapshot)
+}
+
+// Drain implements siptest.Drainer.
+func (e *flowEdge) Drain() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	e.Edge.Drain(ctx)
+}

@@ -1,0 +1,408 @@
+package sip
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"trunkline/sip/admit"
+	"trunkline/sip/call"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// find returns the session, side and fork whose dialog the request at hand
+// belongs to: tags, Call-ID and source must all be right (RFC 3261 §12.2.2).
+func (s *shard) find(p transport.Packet, from trunks.Principal) (*session, call.Side, uint8) {
+	_, slot, ok := readTag(s.in.To.Tag)
+	if !ok {
+		return nil, call.Nobody, 0
+	}
+	c := s.session(slot)
+	if c == nil {
+		return nil, call.Nobody, 0
+	}
+	side, fork, ok := c.sideOf(&s.in)
+	if !ok || !c.leg(side).mayBe(p.Flow, from) {
+		return nil, call.Nobody, 0
+	}
+	return c, side, fork
+}
+
+// mayBe: the request comes from where this side lives, by address or by
+// configuration. A carrier may answer from another of its hosts.
+func (l *leg) mayBe(f transport.Flow, from trunks.Principal) bool {
+	if f.Remote.Addr() == l.flow.Remote.Addr() {
+		return true
+	}
+	if l.trunk != nil {
+		return from.Trunk != nil && from.Trunk.Name == l.trunk.Name
+	}
+	return l.agent != nil && from.Agent != nil && from.Agent.Name == l.agent.Name
+}
+
+// receiveInDialog takes a request with a To tag, other than ACK and CANCEL.
+func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.Principal) {
+	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
+	if verdict == transaction.Full {
+		s.replyStateless(now, p.Flow, s.overloaded("overload"))
+		return
+	}
+	if verdict != transaction.New {
+		return
+	}
+	c, side, fork := s.find(p, from)
+	if c == nil {
+		s.refuse(now, server, &admit.Rejection{Status: 481, Cause: "no_dialog"})
+		return
+	}
+	l := c.leg(side)
+	l.learnFlow(p.Flow)
+	if r := admit.InDialog(&s.in); r != nil {
+		s.refuse(now, server, r)
+		return
+	}
+	d := c.dialogOf(side, fork)
+	if d.Accept(s.in.CSeq) != nil {
+		s.refuse(now, server, &admit.Rejection{Status: 500, Reason: "CSeq Out Of Order", Cause: "cseq"})
+		return
+	}
+	if s.in.Method == wire.INVITE || s.in.Method == wire.UPDATE {
+		d.Refresh(&s.in)
+	}
+	purpose := uint16(0)
+	if s.in.Method == wire.INVITE {
+		purpose = purposeReinvite | uint16(side-call.Caller)
+	}
+	server.Bind(s.in.To.Tag, c.token(purpose))
+	c.atHand = opened{
+		server: server, method: s.in.Method, seq: s.in.CSeq,
+		offer: len(s.in.Body) > 0, head: s.appendHead(s.buffer(), &s.in, s.in.To.Tag, p.Flow),
+	}
+	ev := call.Event{Kind: call.Requested, Side: side, Method: methodOf(s.in.Method), Fork: fork, SDP: c.sdpOf(&s.in), Reason: reasonOf(&s.in)}
+	if ev.Method != call.INVITE && ev.Method != call.UPDATE {
+		ev.SDP = call.SDPNone
+	}
+	c.step(now, ev)
+	c.leave()
+}
+
+// leave gives back the head of a request at hand that was answered at once.
+func (c *session) leave() {
+	c.shard.giveBack(c.atHand.head)
+	c.atHand = opened{}
+}
+
+func methodOf(m wire.Method) call.Method {
+	switch m {
+	case wire.INVITE:
+		return call.INVITE
+	case wire.BYE:
+		return call.BYE
+	case wire.INFO:
+		return call.INFO
+	case wire.UPDATE:
+		return call.UPDATE
+	case wire.MESSAGE:
+		return call.MESSAGE
+	case wire.REFER:
+		return call.REFER
+	case wire.NOTIFY:
+		return call.NOTIFY
+	case wire.SUBSCRIBE:
+		return call.SUBSCRIBE
+	case wire.OPTIONS:
+		return call.OPTIONS
+	case wire.PRACK:
+		return call.PRACK
+	case wire.Unknown:
+		return call.UnknownMethod
+	}
+	return call.OtherMethod
+}
+
+// receiveAck takes an ACK that no transaction wanted: the one for a 2xx.
+func (s *shard) receiveAck(now time.Time, p transport.Packet, from trunks.Principal) {
+	c, side, _ := s.find(p, from)
+	if c == nil {
+		s.count.drop(dropAck)
+		return
+	}
+	l := c.leg(side)
+	switch {
+	case side == call.Caller && s.in.CSeq == l.seq:
+		l.server.Acked(now)
+		if !l.acked {
+			l.acked = true
+			c.step(now, call.Event{Kind: call.CallerAcked, SDP: c.sdpOf(&s.in)})
+		}
+	case l.open.server != (transaction.Server{}) && s.in.CSeq == l.open.seq:
+		l.open.server.Acked(now)
+		if !l.open.acked {
+			l.open.acked = true
+			c.step(now, call.Event{Kind: call.ReinviteAcked, Side: side, Ref: l.open.ref, SDP: c.sdpOf(&s.in)})
+		}
+	default:
+		s.count.drop(dropAck)
+	}
+}
+
+// receiveCancel takes a CANCEL; the transaction layer finds what it is about and
+// answers it.
+func (s *shard) receiveCancel(now time.Time, p transport.Packet) {
+	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
+	if verdict != transaction.Cancelled {
+		return
+	}
+	c, purpose := s.owner(server.Token())
+	if c == nil {
+		return
+	}
+	s.note(c, now, false, p.Flow, p.Bytes)
+	if purpose == purposeCaller {
+		c.step(now, call.Event{Kind: call.CallerCancelled, Reason: reasonOf(&s.in)})
+		return
+	}
+	side := call.Caller + call.Side(purpose&1)
+	c.step(now, call.Event{Kind: call.ReinviteCancelled, Side: side, Ref: c.leg(side).open.ref})
+}
+
+// AckTimeout: nobody confirmed a 2xx of ours.
+func (u serverUser) AckTimeout(now time.Time, server transaction.Server) {
+	c, purpose := u.shard.owner(server.Token())
+	switch {
+	case c == nil:
+	case purpose == purposeCaller:
+		c.step(now, call.Event{Kind: call.AckTimeout, Side: call.Caller})
+	case purpose&purposeReinvite != 0:
+		side := call.Caller + call.Side(purpose&1)
+		c.step(now, call.Event{Kind: call.AckTimeout, Side: side, Ref: c.leg(side).open.ref})
+	}
+}
+
+// Failed: a response was not delivered or not confirmed. A refusal needs no
+// more, and an INVITE that is never answered ends by the machine's deadlines.
+func (u serverUser) Failed(time.Time, transaction.Server, transaction.Failure) {}
+
+// respond answers the in-dialog request at hand without asking the other side.
+func (c *session) respond(now time.Time, a call.Action) {
+	s := c.shard
+	b := s.appendReply(s.out[:0], int(a.Code), c.atHand.head)
+	switch a.Code {
+	case 200:
+		if c.atHand.method == wire.OPTIONS {
+			b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+			b = wire.AppendHeaderString(b, "Accept", admit.Accept)
+		} else if c.atHand.method == wire.UPDATE {
+			b = wire.AppendHeader(b, "Contact", s.contact(c.leg(a.Side).flow))
+		}
+	case 405, 501:
+		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+	}
+	if a.RetryAfter > 0 {
+		b = append(b, "Retry-After: "...)
+		b = strconv.AppendUint(b, uint64(a.RetryAfter), 10)
+		b = append(b, crlf...)
+	}
+	s.out = wire.AppendBody(b, "", nil)
+	s.respond(now, c.atHand.server, int(a.Code), s.out)
+}
+
+// bye ends the dialog with a side.
+func (c *session) bye(now time.Time, a call.Action) {
+	s := c.shard
+	var tail []byte
+	if a.AtHand {
+		tail = wire.AppendLines(s.line[:0], &s.in, wire.HReason)
+	} else {
+		tail = appendReason(s.line[:0], a.Reason)
+		if len(tail) == 0 {
+			tail = append(tail, reasonText(a.Cause)...)
+		}
+	}
+	s.line = wire.AppendBody(tail, "", nil)
+	c.send(now, c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), s.line, maxForwards)
+}
+
+// reasonText is the Reason line of a BYE that the edge sends by itself.
+func reasonText(cause call.Cause) string {
+	switch cause {
+	case call.CauseAckTimeout:
+		return "Reason: SIP;cause=408;text=\"ACK not received\"\r\n"
+	case call.CauseMediaTimeout:
+		return "Reason: Q.850;cause=102;text=\"No media\"\r\n"
+	case call.CauseBadAnswer, call.CauseMedia:
+		return "Reason: SIP;cause=488;text=\"Session description not usable\"\r\n"
+	case call.CauseMaxDuration:
+		return "Reason: Q.850;cause=16;text=\"Longest call duration reached\"\r\n"
+	case call.CauseDrain:
+		return "Reason: Q.850;cause=41;text=\"Going down\"\r\n"
+	}
+	return ""
+}
+
+// relay carries the in-dialog request at hand to the other side.
+func (c *session) relay(now time.Time, a call.Action) {
+	s := c.shard
+	to := c.leg(a.Side)
+	s.line = s.appendCrossing(s.line[:0], &s.in, to.flow)
+	kind, body := string(s.in.Get(wire.HContentType)), s.in.Body
+	if a.Body == call.BodyAtHand {
+		var err error
+		if kind, body, err = c.chooseBody(a.Body, &s.in, a.Side, offer); err != nil {
+			c.mediaFailed(err)
+			return
+		}
+	}
+	s.line = wire.AppendBody(s.line, kind, body)
+	p := c.add(pending{method: a.Method, side: a.Side, from: c.atHand, offer: a.Body == call.BodyAtHand})
+	if a.Method == call.UnknownMethod || a.Method == call.OtherMethod {
+		p.name = string(s.in.MethodName)
+	}
+	c.atHand = opened{}
+	c.send(now, p, s.line, forwards(&s.in))
+}
+
+// send writes a pending request with the given tail, further headers and body,
+// and starts its transaction.
+func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
+	s := c.shard
+	l := c.leg(p.side)
+	fork := p.fork
+	if p.side == call.Callee && p.method != call.BYE {
+		fork = c.fork
+	}
+	d := c.dialogOf(p.side, fork)
+	f := c.flowTo(l, d)
+	method, name := wireMethod(p.method), p.name
+	if name == "" {
+		name = method.String()
+	}
+	if l.trunk != nil && l.trunk.AuthUser != "" && p.tail == nil {
+		p.tail = bytes.Clone(tail)
+	}
+	s.branch = s.layer.MintBranch(s.branch[:0])
+	b := d.AppendNamed(s.out[:0], name, method, f.Proto.String(), s.sentBy(f), s.branch, forwards)
+	if method == wire.INVITE {
+		b = c.appendCredentials(now, b, l, name, d.Target())
+	} else {
+		b = c.appendRequestCredentials(now, b, l, name, d.Target(), &p.digest)
+	}
+	b = s.appendUserAgent(b)
+	s.out = append(b, tail...)
+	client, err := s.layer.Request(now, transaction.Request{
+		Branch: s.branch, Method: method, Flow: f, Bytes: s.out,
+		User: clientUser{s}, Token: c.token(p.serial), Timers: s.timers(l.trunk),
+	})
+	p.client = client
+	if err != nil {
+		s.count.drop(dropUnsent)
+		serial := p.serial
+		s.post(func(now time.Time) { c.requestFailed(now, serial, transaction.TransportError) })
+	}
+}
+
+func wireMethod(m call.Method) wire.Method {
+	switch m {
+	case call.INVITE:
+		return wire.INVITE
+	case call.BYE:
+		return wire.BYE
+	case call.INFO:
+		return wire.INFO
+	case call.UPDATE:
+		return wire.UPDATE
+	case call.MESSAGE:
+		return wire.MESSAGE
+	case call.REFER:
+		return wire.REFER
+	case call.NOTIFY:
+		return wire.NOTIFY
+	case call.SUBSCRIBE:
+		return wire.SUBSCRIBE
+	case call.OPTIONS:
+		return wire.OPTIONS
+	case call.PRACK:
+		return wire.PRACK
+	}
+	return wire.Unknown
+}
+
+// requestResponse takes a response to one of our in-dialog requests.
+func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16) {
+	p := c.request(serial)
+	if p == nil || m.Status < 200 {
+		return
+	}
+	if c.requestChallenged(now, m, p) {
+		return
+	}
+	c.acceptedCredentials(now, m, p.side)
+	if p.method == call.INVITE || p.method == call.UPDATE {
+		if m.Status < 300 {
+			c.dialogOf(p.side, c.fork).Refresh(m)
+		} else if !p.done && p.offer && c.bridge != nil {
+			c.bridge.Withdraw()
+		}
+	}
+	ev := call.Event{Kind: call.RequestAnswered, Side: p.side, Method: p.method, Code: uint16(m.Status),
+		SDP: c.sdpOf(m), Fork: p.fork, Ref: p.ref, Reason: reasonOf(m), After: retryAfterOf(m)}
+	c.answered(now, p, ev)
+}
+
+// requestFailed takes the end of one of our in-dialog requests without a
+// response.
+func (c *session) requestFailed(now time.Time, serial uint16, f transaction.Failure) {
+	p := c.request(serial)
+	if p == nil || p.done || c.finished {
+		return
+	}
+	if p.offer && c.bridge != nil {
+		c.bridge.Withdraw()
+	}
+	c.answered(now, p, call.Event{Kind: call.RequestFailed, Side: p.side, Method: p.method, Fork: p.fork, Ref: p.ref, Cause: causeOf(f)})
+}
+
+// answered steps with the answer of p at hand and then forgets p, except a
+// re-INVITE, whose 2xx may come again.
+func (c *session) answered(now time.Time, p *pending, ev call.Event) {
+	held := *p
+	p.done = true
+	c.current = &held
+	c.step(now, ev)
+	c.current = nil
+	c.shard.giveBack(held.from.head)
+	if held.method != call.INVITE {
+		c.remove(held.serial)
+		return
+	}
+	if kept := c.request(held.serial); kept != nil {
+		kept.from.head = nil
+	}
+}
+
+// relayResponse answers the request that was relayed with what came of it.
+func (c *session) relayResponse(now time.Time, a call.Action) {
+	s, p := c.shard, c.current
+	if p == nil {
+		return
+	}
+	b := s.appendReply(s.out[:0], int(a.Code), p.from.head)
+	kind, body := "", []byte(nil)
+	if ok := a.Body; ok == call.BodyAtHand {
+		var err error
+		if kind, body, err = c.chooseBody(a.Body, &s.in, a.Side, answer); err != nil {
+			c.mediaFailed(err)
+			return
+		}
+	} else if !s.in.IsRequest() && s.in.Status == int(a.Code) && p.method != call.UPDATE && p.method != call.INVITE {
+		kind, body = string(s.in.Get(wire.HContentType)), s.in.Body
+	}
+	if !s.in.IsRequest() && s.in.Status == int(a.Code) {
+		b = s.appendCrossing(b, &s.in, c.leg(a.Side).flow)
+	}
+	s.out = wire.AppendBody(b, kind, body)
+	s.respond(now, p.from.server, int(a.Code), s.out)
+}

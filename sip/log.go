@@ -1,0 +1,60 @@
+package sip
+
+import (
+	"log/slog"
+	"time"
+
+	"trunkline/sip/call"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// logEnd writes the one line each call gets.
+func (s *shard) logEnd(c *session, r *call.Record) {
+	if !s.log.Enabled(nil, slog.LevelInfo) {
+		return
+	}
+	s.log.Info("call ended",
+		"call", string(c.id[:]), "direction", c.direction.String(), "trunk", c.trunkName(),
+		"caller", maskNumber(c.number), "called", maskNumber(c.called),
+		"outcome", r.Outcome.String(), "ended_by", r.EndedBy.String(), "code", r.Code, "cause", r.Cause.String(),
+		"duration", r.Duration().Round(time.Millisecond))
+}
+
+func (c *session) trunkName() string {
+	if c.route.Trunk == nil {
+		return ""
+	}
+	return c.route.Trunk.Name
+}
+
+// logRefusal says why we did not take a call; the peer is told less.
+func (s *shard) logRefusal(c *session, r *trunks.Refusal) {
+	s.log.Info("call refused", "call", string(c.id[:]), "source", c.source.String(),
+		"reason", r.Reason.String(), "detail", r.Detail())
+}
+
+// logBroken complains about a message that is not valid, at most once a second.
+func (s *shard) logBroken(now time.Time, f transport.Flow, e *wire.Error) {
+	if s.complaint.allow(now) {
+		s.log.Warn("invalid message", "source", f.Remote.String(), "transport", f.Proto.String(), "cause", e.Cause, "status", e.Status)
+	}
+}
+
+func (s *shard) logNoSocket(c *session, t target) {
+	s.log.Error("no listener suits the target: add one of its transport and address family to sip.listen",
+		"call", string(c.id[:]), "transport", t.proto.String(), "target", t.addr.String())
+}
+
+// maskNumber keeps the ends of a number, for logs.
+func maskNumber(b []byte) string {
+	if len(b) <= 6 {
+		return string(b)
+	}
+	out := append([]byte(nil), b...)
+	for i := 4; i < len(out)-2; i++ {
+		out[i] = '*'
+	}
+	return string(out)
+}

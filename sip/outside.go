@@ -1,0 +1,85 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+)
+
+// outside is a request of ours outside any call.
+type outside struct {
+	answer func(now time.Time, m *wire.Message) // every response; runs on the shard
+	fail   func(now time.Time, f transaction.Failure)
+}
+
+// Outside is a request that belongs to no call, as a REGISTER or OPTIONS of ours.
+type Outside struct {
+	Method wire.Method
+	Flow   transport.Flow
+	Timers *transaction.Timers // nil: the usual ones
+	// Write appends the whole request with the given Via branch. It runs on the
+	// shard that sends it.
+	Write func(b, branch []byte, sentBy string) []byte
+	// Response gets every response, Failed the news that none will come any more.
+	// Both run on the shard and must not block; the message is valid meanwhile.
+	Response func(now time.Time, m *wire.Message)
+	Failed   func(now time.Time, cause error)
+}
+
+// ErrFailed wraps why no final response came.
+var ErrFailed = errors.New("no final response")
+
+// Send starts a request outside any call, on the shard that key falls to. It
+// returns when the shard has taken it over.
+func (e *Edge) Send(ctx context.Context, key uint64, o Outside) error {
+	s := e.shards[key%uint64(len(e.shards))]
+	return s.do(ctx, func(now time.Time) { s.sendOutside(now, o) })
+}
+
+func (s *shard) sendOutside(now time.Time, o Outside) {
+	s.generation++
+	token := uint64(maxSlots-1)<<40 | uint64(s.generation&0xffffff)<<16 | purposeOutside
+	s.branch = s.layer.MintBranch(s.branch[:0])
+	s.out = o.Write(s.out[:0], s.branch, s.sentBy(o.Flow))
+	s.outside[token] = &outside{
+		answer: o.Response,
+		fail:   func(now time.Time, f transaction.Failure) { o.Failed(now, failure{f}) },
+	}
+	_, err := s.layer.Request(now, transaction.Request{
+		Branch: s.branch, Method: o.Method, Flow: o.Flow, Bytes: s.out,
+		User: clientUser{s}, Token: token, Timers: o.Timers,
+	})
+	if err != nil {
+		delete(s.outside, token)
+		o.Failed(now, err)
+	}
+}
+
+// failure is a transaction's Failure as an error.
+type failure struct{ cause transaction.Failure }
+
+func (f failure) Error() string { return f.cause.String() }
+func (f failure) Unwrap() error { return ErrFailed }
+
+func (s *shard) outsideResponse(now time.Time, client transaction.Client, m *wire.Message) {
+	o := s.outside[client.Token]
+	if o == nil {
+		s.endOrphan(now, m)
+		return
+	}
+	if m.Status >= 200 {
+		delete(s.outside, client.Token)
+	}
+	o.answer(now, m)
+}
+
+func (s *shard) outsideFailed(now time.Time, client transaction.Client, f transaction.Failure) {
+	if o := s.outside[client.Token]; o != nil {
+		delete(s.outside, client.Token)
+		o.fail(now, f)
+	}
+}

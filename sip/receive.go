@@ -1,0 +1,179 @@
+package sip
+
+import (
+	"errors"
+	"hash/maphash"
+	"time"
+
+	"trunkline/config"
+	"trunkline/sip/admit"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// receive takes one packet through the gates, cheapest first: envelope, shard,
+// source, retransmission, full parse. Only then does a message have an effect.
+func (s *shard) receive(now time.Time, p transport.Packet) {
+	if p.Err != nil {
+		s.undelivered(now, p)
+		return
+	}
+	if !wire.Scan(p.Bytes, &s.env) {
+		s.count.drop(dropNotSIP)
+		return
+	}
+	if home := home(&s.env, len(s.edge.shards)); home != s.index {
+		s.port.Forward(home, p)
+		return
+	}
+	defer s.survive(now)
+	s.at = p.Flow
+	if s.env.Request {
+		s.receiveRequest(now, p)
+	} else {
+		s.receiveResponse(now, p)
+	}
+}
+
+// undelivered: an earlier Send turned out to have failed.
+func (s *shard) undelivered(now time.Time, p transport.Packet) {
+	defer s.survive(now)
+	switch {
+	case p.Ref != 0:
+		s.layer.TransportFailed(now, p.Ref)
+	case p.Flow.Conn != 0:
+		s.layer.ConnectionLost(now, p.Flow)
+	default:
+		s.layer.TransportFailedTo(now, p.Flow.Remote)
+	}
+}
+
+// home returns the shard, of n, that owns a message: the one named in the tag or
+// branch that we minted, else one chosen by Call-ID, so that an INVITE and its
+// CANCEL meet.
+func home(env *wire.Envelope, n int) int {
+	if n == 1 {
+		return 0
+	}
+	if env.Request {
+		if shard, _, ok := readTag(env.ToTag); ok && shard < n {
+			return shard
+		}
+	} else if shard, ok := transaction.BranchShard(env.Branch); ok && shard < n {
+		return shard
+	}
+	return int(maphash.Bytes(homeSeed, env.CallID) % uint64(n))
+}
+
+var homeSeed = maphash.MakeSeed()
+
+// Dispatch returns the function that finds the shard, of n, for a message, for
+// transport.Options.
+func Dispatch(n int) func(b []byte) (shard int) {
+	return func(b []byte) int {
+		var env wire.Envelope
+		if !wire.Scan(b, &env) {
+			return 0
+		}
+		return home(&env, n)
+	}
+}
+
+func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
+	s.count.request(received, s.env.Method, p.Flow.Proto)
+	from := s.edge.snapshot.Load().Source(p.Flow.Proto.String(), p.Flow.Remote)
+	if !from.Known() {
+		s.refuseStranger(now, p)
+		return
+	}
+	if s.layer.Absorb(now, &s.env, p.Flow) {
+		s.noteRepeated(now, p)
+		return
+	}
+	if err := s.in.Parse(p.Bytes); err != nil {
+		s.refuseBroken(now, p, err)
+		return
+	}
+	if c := s.traced(&s.env); c != nil {
+		s.note(c, now, false, p.Flow, p.Bytes)
+	}
+	switch {
+	case s.in.Method == wire.ACK:
+		s.receiveAck(now, p, from)
+	case s.in.Method == wire.CANCEL:
+		s.receiveCancel(now, p)
+	case len(s.in.To.Tag) > 0:
+		s.receiveInDialog(now, p, from)
+	default:
+		s.receiveInitial(now, p, from)
+	}
+}
+
+// refuseStranger answers a source that is neither trunk nor agent: the same 403
+// whatever was asked, so that a scanner learns nothing (RFC 5853 §3.5), and
+// silence above a rate, so that a forged source is not worth forging.
+func (s *shard) refuseStranger(now time.Time, p transport.Packet) {
+	s.count.reject(trunks.BadSource.String())
+	if s.env.Method == wire.ACK || s.edge.options.Strangers == config.UnknownDrop ||
+		!s.strangers.allow(now) || s.in.Parse(p.Bytes) != nil {
+		return
+	}
+	s.replyStateless(now, p.Flow, &admit.Rejection{Status: 403, Cause: "bad_source"})
+}
+
+// refuseBroken answers a message that failed the border's checks, if it can be
+// answered at all (RFC 4475 §3.1.2). It is counted always and logged seldom.
+func (s *shard) refuseBroken(now time.Time, p transport.Packet, err error) {
+	broken, ok := errors.AsType[*wire.Error](err)
+	if !ok {
+		s.count.drop(dropNotSIP)
+		return
+	}
+	s.count.parseError(broken.Cause)
+	s.logBroken(now, p.Flow, broken)
+	if broken.Status == 0 || !s.env.Request || s.env.Method == wire.ACK {
+		return
+	}
+	s.replyStateless(now, p.Flow, &admit.Rejection{Status: broken.Status, Reason: broken.Reason, Cause: broken.Cause})
+}
+
+func (s *shard) receiveResponse(now time.Time, p transport.Packet) {
+	s.count.response(received, s.env.Method, s.env.Status, p.Flow.Proto)
+	if s.layer.Absorb(now, &s.env, p.Flow) {
+		s.noteRepeated(now, p)
+		return
+	}
+	if err := s.in.Parse(p.Bytes); err != nil {
+		s.refuseBroken(now, p, err)
+		return
+	}
+	if c := s.traced(&s.env); c != nil {
+		s.note(c, now, false, p.Flow, p.Bytes)
+	}
+	if !s.layer.ReceiveResponse(now, &s.in) {
+		s.count.drop(dropStray)
+	}
+}
+
+// receiveInitial takes a request outside any dialog.
+func (s *shard) receiveInitial(now time.Time, p transport.Packet, from trunks.Principal) {
+	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
+	if verdict == transaction.Full {
+		s.replyStateless(now, p.Flow, s.overloaded("overload"))
+		return
+	}
+	if verdict != transaction.New {
+		return
+	}
+	if r := admit.Initial(&s.in); r != nil {
+		s.refuse(now, server, r)
+		return
+	}
+	if s.in.Method == wire.OPTIONS {
+		s.answerOptions(now, server)
+		return
+	}
+	s.invite(now, p, server, from)
+}

@@ -1,0 +1,84 @@
+package sip
+
+import (
+	"time"
+
+	"trunkline/sip/admit"
+	"trunkline/sip/call"
+	"trunkline/sip/wire"
+)
+
+// sendReinvite sends a re-INVITE to a side: the one at hand of the other side, or
+// one of our own with the session as it is.
+func (c *session) sendReinvite(now time.Time, a call.Action) {
+	s := c.shard
+	to := c.leg(a.Side)
+	kind, body, err := c.chooseBody(a.Body, &s.in, a.Side, offer)
+	if err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	s.line = s.line[:0]
+	hops := maxForwards
+	if relayed := c.atHand.method == wire.INVITE; relayed {
+		from := c.leg(a.Side.Other())
+		s.giveBack(from.open.head)
+		c.atHand.ref = a.Ref
+		from.open, c.atHand = c.atHand, opened{}
+		s.line = s.appendCrossing(s.line, &s.in, to.flow)
+		hops = forwards(&s.in)
+	}
+	s.line = wire.AppendHeaderString(s.line, "Allow", admit.Allow)
+	s.line = wire.AppendBody(s.line, kind, body)
+	p := c.add(pending{method: call.INVITE, side: a.Side, ref: a.Ref, offer: a.Body != call.BodyNone})
+	c.send(now, p, s.line, hops)
+}
+
+// respondReinvite answers the re-INVITE of a side, the one at hand or one that
+// came before.
+func (c *session) respondReinvite(now time.Time, a call.Action) {
+	s := c.shard
+	l := c.leg(a.Side)
+	if c.atHand.method == wire.INVITE { // not relayed: answered as it came
+		s.giveBack(l.open.head)
+		c.atHand.ref = a.Ref
+		l.open, c.atHand = c.atHand, opened{}
+	}
+	x := answer
+	if !l.open.offer {
+		x = offer
+	}
+	kind, body, err := c.chooseBody(a.Body, &s.in, a.Side, x)
+	if err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	b := s.appendReply(s.out[:0], int(a.Code), l.open.head)
+	if a.Code < 300 {
+		b = wire.AppendHeader(b, "Contact", c.dialogOf(a.Side, c.fork).Contact)
+	}
+	b = c.appendResponseHeaders(b, a, l.flow)
+	s.out = wire.AppendBody(b, kind, body)
+	s.respond(now, l.open.server, int(a.Code), s.out)
+	if a.Code >= 200 {
+		s.giveBack(l.open.head)
+		l.open.head = nil
+	}
+}
+
+// ackReinvite confirms the 2xx of a side to our re-INVITE.
+func (c *session) ackReinvite(now time.Time, a call.Action) {
+	kind, body, err := c.ackBody(a, a.Side)
+	if err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	c.sendAck(now, a.Side, c.fork, kind, body)
+}
+
+// cancelReinvite gives our re-INVITE up.
+func (c *session) cancelReinvite(now time.Time, a call.Action) {
+	if p := c.reinvite(a.Side, a.Ref); p != nil {
+		p.client.Cancel(now, nil)
+	}
+}

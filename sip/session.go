@@ -1,0 +1,244 @@
+package sip
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"trunkline/media"
+	"trunkline/sip/call"
+	"trunkline/sip/dialog"
+	"trunkline/sip/digest"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// session is one call as the shell knows it: the machine that decides, and what
+// is needed to do what it decides. It belongs to its shard.
+type session struct {
+	shard      *shard
+	slot       uint32
+	generation uint32
+	id         [tagSize]byte // the call's id; also our tag towards the caller
+
+	machine call.Call
+	due     transaction.Timer // when the machine wants its next Tick
+	next    []call.Event      // what came of doing the last actions; stepped after them
+
+	caller, callee leg
+	forks          []dialog.Dialog      // dialogs made by the callee's responses, by their number in the machine
+	fork           uint8                // the callee's dialog the call lives in, once answered
+	attempts       []transaction.Client // our INVITEs, by their number in the machine
+	pending        []pending            // our in-dialog requests without a final response, and re-INVITEs answered last
+	serial         uint16               // of the last pending
+	current        *pending             // the one whose answer is at hand
+	atHand         opened               // the in-dialog request at hand
+
+	invite    []byte // the caller's INVITE, kept until the call is answered or over
+	head      []byte // start of every response to it
+	lateOffer bool   // it had no offer
+	contacts  [][]byte
+	tried     uint64 // destinations tried, bit by bit
+
+	route     trunks.Route
+	direction trunks.Direction
+	bridge    *media.Bridge
+	counts    *callCounts
+	gauge     *int64 // the gauge this call is counted in
+	source    netip.AddrPort
+	called    []byte // the number as dialled
+	number    []byte // the caller's number as presented
+	stats     media.Stats
+	chain     uint64 // trace
+	refusal   trunks.Reason
+	acquired  bool // max_calls of both sides are held
+	finished  bool
+}
+
+// leg is one side of a call.
+type leg struct {
+	dialog dialog.Dialog  // caller: the dialog; callee: that of the attempt in progress, before a To tag is known
+	flow   transport.Flow // where the side was last heard, or is sent to
+	trunk  *trunks.Trunk  // nil: the side is an agent
+	agent  *trunks.Agent  // nil: the side is a trunk
+	server transaction.Server
+	seq    uint32         // CSeq number of the INVITE in server, which its ACK repeats
+	acked  bool           // its ACK has come
+	open   opened         // its re-INVITE, from arrival until another takes its place
+	digest digest.Attempt // of our INVITE to this side
+	auth   []byte         // the credential lines of our last INVITE, which its ACK repeats
+	sdp    []byte         // body last sent to this side
+	answer []byte         // body of the ACK we sent last; nil: none
+}
+
+// opened is a request of a side that we have to answer.
+type opened struct {
+	server transaction.Server
+	head   []byte // start of every response to it
+	method wire.Method
+	ref    uint8
+	seq    uint32
+	offer  bool // it carried an offer
+	acked  bool
+}
+
+// pending is a request of ours inside a dialog.
+type pending struct {
+	serial uint16
+	method call.Method
+	name   string // of a method that package call does not tell apart
+	side   call.Side
+	fork   uint8
+	ref    uint8
+	offer  bool // a re-INVITE that carried an offer
+	done   bool // a re-INVITE that has its final response; kept to ACK copies
+	client transaction.Client
+	from   opened // the request it relays
+	digest digest.Attempt
+	tail   []byte // further headers and body, kept where a challenge may ask for them again
+}
+
+func (c *session) leg(side call.Side) *leg {
+	if side == call.Caller {
+		return &c.caller
+	}
+	return &c.callee
+}
+
+// dialogOf returns the dialog with a side; fork chooses among the callee's.
+func (c *session) dialogOf(side call.Side, fork uint8) *dialog.Dialog {
+	if side == call.Caller {
+		return &c.caller.dialog
+	}
+	if int(fork) < len(c.forks) {
+		return &c.forks[fork]
+	}
+	return &c.callee.dialog
+}
+
+func mediaSide(side call.Side) media.Side {
+	if side == call.Caller {
+		return media.Caller
+	}
+	return media.Callee
+}
+
+// step gives one event to the machine and does what it answers, then the same
+// with what came of that.
+func (c *session) step(now time.Time, ev call.Event) {
+	s := c.shard
+	outer := s.current
+	s.current = c
+	defer func() { s.current = outer }()
+	for {
+		for _, a := range c.machine.Step(now, ev) {
+			c.perform(now, a)
+		}
+		if c.finished {
+			return
+		}
+		if len(c.next) == 0 {
+			break
+		}
+		ev = c.next[0]
+		c.next = append(c.next[:0], c.next[1:]...)
+	}
+	s.wheel.Start(&c.due, c.machine.NextDeadline())
+}
+
+// then queues an event that followed from doing an action.
+func (c *session) then(ev call.Event) { c.next = append(c.next, ev) }
+
+// mediaFailed queues the news that a body could not be negotiated; it goes
+// before anything else.
+func (c *session) mediaFailed(err error) {
+	ev := call.Event{Kind: call.MediaFailed}
+	if refused, ok := err.(*media.Error); ok {
+		ev.Code = uint16(refused.Status)
+	}
+	c.next = append([]call.Event{ev}, c.next...)
+}
+
+// forkOf returns the number of the dialog that a response belongs to, making it
+// if the To tag is new. ok is false when there is no room for another.
+func (c *session) forkOf(m *wire.Message) (fork uint8, ok bool) {
+	for i := range c.forks {
+		f := &c.forks[i]
+		if bytes.Equal(f.RemoteTag, m.To.Tag) && bytes.Equal(f.LocalTag, m.From.Tag) {
+			return uint8(i), true
+		}
+	}
+	if len(c.forks) == maxForks {
+		return 0, false
+	}
+	c.forks = append(c.forks, c.callee.dialog.Fork(m))
+	return uint8(len(c.forks) - 1), true
+}
+
+// maxForks bounds the dialogs one call can have with its callee. Beyond it
+// provisionals are dropped and 2xx are ACKed and ended at once.
+const maxForks = 32
+
+// sideOf returns the side and fork whose dialog a request belongs to.
+func (c *session) sideOf(m *wire.Message) (call.Side, uint8, bool) {
+	if c.caller.dialog.Matches(m) {
+		return call.Caller, 0, true
+	}
+	for i := range c.forks {
+		if c.forks[i].Matches(m) {
+			return call.Callee, uint8(i), true
+		}
+	}
+	return call.Nobody, 0, false
+}
+
+// request returns the pending request with this serial number, or nil.
+func (c *session) request(serial uint16) *pending {
+	for i := range c.pending {
+		if c.pending[i].serial == serial {
+			return &c.pending[i]
+		}
+	}
+	return nil
+}
+
+// add makes room for a new pending request and returns it. A re-INVITE pushes
+// out the one before it to the same side.
+func (c *session) add(p pending) *pending {
+	c.serial++
+	p.serial = c.serial
+	for i := range c.pending {
+		old := &c.pending[i]
+		if old.done && (p.method == call.INVITE && old.side == p.side || len(c.pending) > maxPending) {
+			*old = p
+			return old
+		}
+	}
+	c.pending = append(c.pending, p)
+	return &c.pending[len(c.pending)-1]
+}
+
+const maxPending = 16
+
+// remove forgets a pending request that has its answer.
+func (c *session) remove(serial uint16) {
+	for i := range c.pending {
+		if c.pending[i].serial == serial {
+			c.pending = append(c.pending[:i], c.pending[i+1:]...)
+			return
+		}
+	}
+}
+
+// reinvite returns our re-INVITE to side with that ref, or nil.
+func (c *session) reinvite(side call.Side, ref uint8) *pending {
+	for i := range c.pending {
+		p := &c.pending[i]
+		if p.method == call.INVITE && p.side == side && p.ref == ref {
+			return p
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package sip
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"trunkline/sip/call"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+)
+
+// shard owns a part of the transactions, dialogs and calls. Everything in it
+// belongs to the goroutine that runs it, except posted.
+type shard struct {
+	edge   *Edge
+	index  int
+	port   transport.Port
+	layer  *transaction.Layer
+	wheel  *transaction.Wheel // deadlines of the calls' machines
+	random *mathrand.ChaCha8
+	log    *slog.Logger
+
+	sessions   []*session // by slot; nil is free
+	free       []uint32   // free slots, oldest first, so that a slot rests before it is used again
+	live       int
+	generation uint32
+	current    *session // the call being stepped
+
+	accounts  map[string]account // by trunk
+	outside   map[uint64]*outside
+	trace     *trace
+	ended     endedCalls
+	count     counters
+	strangers limiter
+	complaint limiter // how often bad messages are logged
+
+	in      wire.Message   // the message at hand
+	env     wire.Envelope  // its envelope
+	at      transport.Flow // where it came from
+	kept    wire.Message   // a caller's INVITE read again
+	sending wire.Envelope  // of the message being sent
+	out     []byte         // the message being written
+	line    []byte         // header lines being collected
+	sdp     []byte         // the session description being written
+	branch  []byte
+	number  []byte
+	buffers [][]byte
+
+	mu     sync.Mutex
+	posted []func(now time.Time)
+}
+
+func newShard(e *Edge, index int, port transport.Port) *shard {
+	var seed [32]byte
+	rand.Read(seed[:])
+	s := &shard{
+		edge: e, index: index, port: port, log: e.options.Log,
+		random:    mathrand.NewChaCha8(seed),
+		accounts:  map[string]account{},
+		outside:   map[uint64]*outside{},
+		trace:     newTrace(e.options.Trace / e.options.Shards),
+		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
+		complaint: limiter{rate: 1},
+	}
+	now := port.Now()
+	s.wheel = transaction.NewWheel(now)
+	s.layer = transaction.NewLayer(s, transaction.Options{
+		Shard: index, ServerUser: serverUser{s}, Timers: *timersOf(e.options.Timers),
+	})
+	return s
+}
+
+// idle is how long a shard waits when nothing is due.
+const idle = time.Second
+
+// run receives and steps until ctx ends, then hangs up what is left.
+func (s *shard) run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, s.port.Wake)
+	defer stop()
+	for ctx.Err() == nil {
+		s.turn()
+	}
+	s.hangUpAll()
+}
+
+// turn waits for one thing and does what it asks for, then what is due.
+func (s *shard) turn() {
+	p, ok := s.port.Receive(s.wait(s.port.Now()))
+	now := s.port.Now()
+	if ok {
+		s.receive(now, p)
+	}
+	s.work(now)
+	s.advance(now)
+}
+
+// wait is how long nothing is due.
+func (s *shard) wait(now time.Time) time.Duration {
+	wait := idle
+	if due, some := s.layer.Next(now); some {
+		wait = min(wait, due)
+	}
+	if due, some := s.wheel.Next(now); some {
+		wait = min(wait, due)
+	}
+	return wait
+}
+
+// advance does what is due.
+func (s *shard) advance(now time.Time) {
+	defer s.survive(now)
+	s.layer.Advance(now)
+	s.wheel.Advance(now, func(t *transaction.Timer) {
+		if c := s.session(uint32(t.Owner)); c != nil {
+			c.step(now, call.Event{Kind: call.Tick})
+		}
+	})
+}
+
+// hangUpAll ends every call, for a stop that waits no longer.
+func (s *shard) hangUpAll() {
+	now := s.port.Now()
+	for _, c := range s.sessions {
+		if c != nil {
+			c.step(now, call.Event{Kind: call.HangUp, Cause: call.CauseDrain})
+		}
+	}
+	// A callee that still has to answer our BYE is not waited for; the record is.
+	for _, c := range s.sessions {
+		if c != nil {
+			c.finish(now)
+		}
+	}
+}
+
+// survive keeps a panic inside the call it happened in: that call ends with a
+// 500 and a record, the others go on.
+func (s *shard) survive(now time.Time) {
+	bug := recover()
+	if bug == nil {
+		return
+	}
+	s.count.panics++
+	s.log.Error("panic in a call", "panic", bug, "stack", string(debug.Stack()))
+	c := s.current
+	s.current = nil
+	if c == nil || c.finished {
+		return
+	}
+	defer func() {
+		if recover() != nil && !c.finished { // not even ending it worked
+			s.wheel.Stop(&c.due)
+			s.release(c)
+			s.edge.calls.Add(-1)
+		}
+		s.current = nil
+	}()
+	c.next = c.next[:0]
+	c.step(now, call.Event{Kind: call.Panicked})
+}
+
+// Send is the way out of every message: counted, traced, sent.
+func (s *shard) Send(f transport.Flow, b []byte, ref uint64) error {
+	if wire.Scan(b, &s.sending) {
+		if s.sending.Request {
+			s.count.request(sent, s.sending.Method, f.Proto)
+		} else {
+			s.count.response(sent, s.sending.Method, s.sending.Status, f.Proto)
+		}
+		if s.trace.on() {
+			if c := s.traced(&s.sending); c != nil {
+				s.note(c, s.port.Now(), true, f, b)
+			}
+		}
+	}
+	return s.port.Send(f, b, ref)
+}
+
+// post hands work to the shard's goroutine. It may be called from anywhere and
+// never blocks.
+func (s *shard) post(f func(now time.Time)) {
+	s.mu.Lock()
+	s.posted = append(s.posted, f)
+	s.mu.Unlock()
+	s.port.Wake()
+}
+
+// do posts f and waits until it ran or ctx ended.
+func (s *shard) do(ctx context.Context, f func(now time.Time)) error {
+	done := make(chan struct{})
+	s.post(func(now time.Time) { defer close(done); f(now) })
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// work runs what was posted.
+func (s *shard) work(now time.Time) {
+	s.mu.Lock()
+	jobs := s.posted
+	s.posted = nil
+	s.mu.Unlock()
+	for _, job := range jobs {
+		s.run1(now, job)
+	}
+}
+
+func (s *shard) run1(now time.Time, job func(time.Time)) {
+	defer s.survive(now)
+	job(now)
+}
+
+// claim gives a session a slot; false when the table is full. The last slot is
+// never given: tags without a call carry its number.
+func (s *shard) claim(c *session) bool {
+	if len(s.free) > slotRest || (len(s.sessions) == maxSlots-1 && len(s.free) > 0) {
+		c.slot = s.free[0]
+		s.free = s.free[1:]
+		s.sessions[c.slot] = c
+	} else {
+		if len(s.sessions) == maxSlots-1 {
+			return false
+		}
+		c.slot = uint32(len(s.sessions))
+		s.sessions = append(s.sessions, c)
+	}
+	s.generation++
+	c.generation = s.generation
+	s.live++
+	return true
+}
+
+// slotRest keeps a few slots unused, so that a late message for a call that
+// ended seldom meets another call. It could not be mistaken for it: the whole
+// tag is compared.
+const slotRest = 64
+
+func (s *shard) release(c *session) {
+	s.sessions[c.slot] = nil
+	s.free = append(s.free, c.slot)
+	s.live--
+}
+
+func (s *shard) session(slot uint32) *session {
+	if int(slot) >= len(s.sessions) {
+		return nil
+	}
+	return s.sessions[slot]
+}
+
+// sentBy returns host and port for the Via of messages on this flow.
+func (s *shard) sentBy(f transport.Flow) string { return s.edge.listeners[f.Socket].SentBy }
+
+// contact returns our Contact value on this flow. It must match the protocol of
+// the flow, also where a stream was dialled from a UDP listener's address.
+func (s *shard) contact(f transport.Flow) []byte { return s.edge.contacts[f.Socket] }
