@@ -5,7 +5,7 @@ import "errors"
 var (
 	// ErrFull: the socket buffer, or the connection's write queue, has no room. A connection whose reader is that slow is closed.
 	ErrFull = errors.New("send queue full")
-	// ErrTooBig: more than a datagram (65,507 bytes over IPv4) or Options.MaxMessage holds.
+	// ErrTooBig: more than a datagram holds (65,507 bytes over IPv4), or a stream's receiver must take (wire.MaxMessage).
 	ErrTooBig = errors.New("message too big")
 	// ErrClosed: the network is closed.
 	ErrClosed = errors.New("network closed")

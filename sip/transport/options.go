@@ -1,10 +1,15 @@
 package transport
 
 import (
+	"errors"
+	"fmt"
+
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"time"
+
+	"trunkline/sip/wire"
 )
 
 // Receive loops that Options.Loop can ask for.
@@ -30,16 +35,15 @@ type Options struct {
 	PublicAddress string
 	Shards        int // 1 to 64; default 1
 	Loop          Loop
-	// Dispatch says which shard a message belongs to (0 … Shards-1); anything else leaves it where it arrived: datagrams with the shard
-	// whose socket took it, stream messages with shard 0. It is called once per message, concurrently, when Shards > 1,
-	// and must not keep b. Nil: messages stay where they arrive.
+	// Dispatch says which shard (0 … Shards-1) a message belongs to that arrived on no shard's own socket: over a stream, or with the
+	// portable loop. A datagram of the raw loop goes to the shard whose socket took it, which may Forward it. Dispatch is called
+	// concurrently, only when Shards > 1, and must not keep b. Nil, or another result: shard 0.
 	Dispatch func(b []byte) (shard int)
 
 	Tick          time.Duration // how long the raw loop stays in the kernel at most; the grain of Receive's wait. Default 10 ms, 1 ms to 1 s
 	SocketBuffer  int           // bytes of SO_RCVBUF and SO_SNDBUF per UDP socket; default 8 MiB
 	QueueMessages int           // messages, per shard, that wait for Receive (streams, Forward, the portable loop); default 8192
 	QueueBytes    int           // their bytes; default 8 MiB, at least 256 KiB
-	MaxMessage    int           // bytes of one stream message, 1024 to 65,535; default 65,535
 
 	TLS TLSFiles
 
@@ -74,3 +78,68 @@ type Peer struct {
 	Certificates []tls.Certificate // shown when the server asks
 	Ping         time.Duration     // send a keep-alive after that much silence of ours and expect its answer; 0: none
 }
+
+// complete returns o with defaults in place of zeros, or says what is out of range.
+func (o Options) complete() (Options, error) {
+	if len(o.Listen) == 0 {
+		return o, errors.New("nothing to listen on")
+	}
+	if len(o.Listen) > maxListeners {
+		return o, fmt.Errorf("%d listeners, at most %d are possible", len(o.Listen), maxListeners)
+	}
+	var wrong error
+	number := func(name string, v *int, preset, least, most int) {
+		if *v == 0 {
+			*v = preset
+		}
+		if *v < least || *v > most {
+			wrong = errors.Join(wrong, fmt.Errorf("%s %d: want %d to %d", name, *v, least, most))
+		}
+	}
+	duration := func(name string, v *time.Duration, preset, least time.Duration) {
+		if *v == 0 {
+			*v = preset
+		}
+		if *v < least {
+			wrong = errors.Join(wrong, fmt.Errorf("%s %s: want at least %s", name, *v, least))
+		}
+	}
+	number("Shards", &o.Shards, 1, 1, 64)
+	number("SocketBuffer", &o.SocketBuffer, 8<<20, 64<<10, 1<<30)
+	number("QueueMessages", &o.QueueMessages, 8192, 64, 1<<24)
+	number("QueueBytes", &o.QueueBytes, 8<<20, 256<<10, 1<<30)
+	number("MaxAccepted", &o.MaxAccepted, 10_000, 1, 1<<24)
+	number("MaxPerSource", &o.MaxPerSource, 1_000, 1, 1<<24)
+	number("MaxDialled", &o.MaxDialled, 2_000, 1, 1<<24)
+	number("WriteQueue", &o.WriteQueue, 1<<20, wire.MaxMessage, 1<<30)
+	duration("Tick", &o.Tick, 10*time.Millisecond, time.Millisecond)
+	if o.Tick > time.Second {
+		wrong = errors.Join(wrong, fmt.Errorf("Tick %s: want at most 1s", o.Tick))
+	}
+	duration("WriteTimeout", &o.WriteTimeout, 10*time.Second, time.Millisecond)
+	duration("ConnectTimeout", &o.ConnectTimeout, 5*time.Second, time.Millisecond)
+	duration("HandshakeTimeout", &o.HandshakeTimeout, 10*time.Second, time.Millisecond)
+	duration("MessageTimeout", &o.MessageTimeout, 32*time.Second, time.Millisecond)
+	duration("IdleTimeout", &o.IdleTimeout, 10*time.Minute, time.Millisecond)
+	duration("UnackedTimeout", &o.UnackedTimeout, 20*time.Second, time.Millisecond)
+	duration("PongTimeout", &o.PongTimeout, 10*time.Second, time.Millisecond)
+	switch {
+	case o.Loop > LoopPortable:
+		wrong = errors.Join(wrong, fmt.Errorf("no receive loop has number %d", o.Loop))
+	case o.Loop == LoopRaw && !haveRaw:
+		wrong = errors.Join(wrong, errNoRaw)
+	case o.Loop == LoopAuto && haveRaw:
+		o.Loop = LoopRaw
+	case o.Loop == LoopAuto:
+		o.Loop = LoopPortable
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o, wrong
+}
+
+// maxListeners is the number of bits in rawSockets.ready.
+const maxListeners = 64
+
+var errNoRaw = errors.New("the raw receive loop needs Linux on amd64 or arm64")
