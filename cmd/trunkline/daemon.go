@@ -1,0 +1,384 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trunkline/api"
+	"trunkline/config"
+	"trunkline/media"
+	"trunkline/sip"
+	"trunkline/sip/transport"
+	"trunkline/store"
+	"trunkline/trunks"
+)
+
+// daemonOptions is what a daemon is made of. Two may run in one process, as tests do.
+type daemonOptions struct {
+	Config config.Config
+	File   string         // read again by reload; empty: reload reads the environment alone
+	Log    *slog.Logger   // required
+	Level  *slog.LevelVar // of Log, changed by reload; nil: it stays
+}
+
+// daemon is the edge with everything around it, running.
+type daemon struct {
+	log     *slog.Logger
+	level   *slog.LevelVar
+	file    string
+	started config.Config // as the process began: some keys hold until it ends
+	config  config.Config // in force
+	hosts   map[string][]netip.Addr
+	failed  chan error // a part that ended by itself
+
+	metrics *api.Metrics
+	http    *api.Server // nil: no HTTP
+	db      *store.DB
+	records *store.Records
+	relay   *media.Relay // nil: signalling only
+	network *transport.Network
+	edge    *sip.Edge
+
+	ready    atomic.Bool
+	stopEdge context.CancelFunc
+	running  sync.WaitGroup // the edge's goroutine
+	serving  sync.WaitGroup // the HTTP server's goroutine
+	undo     []func()       // what close does, last first
+}
+
+// How long closing a part may take before it is cut short.
+const (
+	hangUpLimit  = 3 * time.Second // BYEs of calls still up
+	flushLimit   = 5 * time.Second // records on their way to the disk
+	networkLimit = time.Second     // bytes queued on stream connections
+	httpLimit    = 2 * time.Second // requests in progress
+)
+
+// startDaemon builds the parts in the order in which a mistake is cheapest: sockets and files first, calls last. The error
+// names the part and what is wrong with it; nothing runs then.
+func startDaemon(ctx context.Context, o daemonOptions) (_ *daemon, err error) {
+	c := o.Config
+	d := &daemon{log: o.Log, level: o.Level, file: o.File, started: c, config: c, failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	d.metrics = api.NewMetrics(build(), d.log)
+	if err := d.openStore(); err != nil {
+		return nil, err
+	}
+	if err := d.openHTTP(); err != nil {
+		return nil, err
+	}
+	d.hosts = resolve(ctx, trunks.Hosts(c))
+	snapshot, err := trunks.Build(c, d.hosts)
+	if err != nil {
+		return nil, err
+	}
+	d.warnUnresolved(snapshot)
+	if err := d.openEdge(snapshot); err != nil {
+		return nil, err
+	}
+	d.run()
+	return d, nil
+}
+
+// openStore opens both databases.
+func (d *daemon) openStore() (err error) {
+	s := d.config.Storage
+	if err := os.MkdirAll(s.Directory, 0o700); err != nil {
+		return fmt.Errorf("storage.directory: %w", err)
+	}
+	if d.db, err = store.Open(s.Directory); err != nil {
+		return fmt.Errorf("configuration database: %w", err)
+	}
+	d.onClose(func() { d.report("close the configuration database", d.db.Close()) })
+	d.records, err = store.OpenRecords(s.Directory, store.Options{
+		CommitInterval: s.CommitInterval.D(),
+		Retention:      s.Retention.D(),
+		Queue:          s.Queue,
+		Registerer:     d.metrics.Registerer(),
+		Report:         d.reportRecords,
+	})
+	if err != nil {
+		return fmt.Errorf("call records: %w", err)
+	}
+	d.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
+		defer cancel()
+		d.report("commit the last call records", d.records.Close(ctx))
+	})
+	return nil
+}
+
+// openHTTP opens the socket of health, readiness and metrics, and answers from then on: not ready yet.
+func (d *daemon) openHTTP() (err error) {
+	if d.config.HTTP.Listen == "" {
+		return nil
+	}
+	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Log: d.log})
+	if err != nil {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	d.serving.Go(func() { // ends when the server is shut down
+		if err := d.http.Serve(); err != nil {
+			d.failed <- fmt.Errorf("http: %w", err)
+		}
+	})
+	d.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), httpLimit)
+		defer cancel()
+		d.report("end HTTP", d.http.Shutdown(ctx))
+		d.serving.Wait()
+	})
+	return nil
+}
+
+// openEdge opens relay and SIP sockets and joins them to trunks and records.
+func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
+	c := d.config
+	cores := runtime.GOMAXPROCS(0)
+	relayThreads, shards := divideCores(cores, c)
+	if c.Media.Relay {
+		d.relay, err = media.New(media.Options{
+			PortLow: int(c.Media.Ports.First), PortHigh: int(c.Media.Ports.Last),
+			Threads: relayThreads, Advertise: advertised(c.SIP),
+		})
+		if err != nil {
+			return fmt.Errorf("media: %w", err)
+		}
+		d.onClose(d.relay.Close)
+		d.reserve(d.relay.Threads())
+	}
+	loop := receiveLoop(c.SIP.UDPReceive)
+	if runtime.GOOS == "linux" && loop != transport.LoopPortable {
+		d.reserve(shards)
+	}
+	files, err := d.tlsFiles()
+	if err != nil {
+		return fmt.Errorf("sip.tls: %w", err)
+	}
+	d.network, err = transport.Listen(transport.Options{
+		Listen:        listenURLs(c.SIP.Listen),
+		PublicAddress: publicAddress(c.SIP),
+		Shards:        shards,
+		Loop:          loop,
+		Dispatch:      sip.Dispatch(shards),
+		SocketBuffer:  int(c.SIP.ReceiveBuffer),
+		IdleTimeout:   c.SIP.IdleTimeout.D(),
+		TLS:           files,
+		Log:           d.log,
+	})
+	if err != nil {
+		return fmt.Errorf("sip.listen: %w", err)
+	}
+	d.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), networkLimit)
+		defer cancel()
+		if err := d.network.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			d.report("close the SIP sockets", err)
+		}
+	})
+	d.edge, err = sip.New(sip.Options{
+		Network:      d.network,
+		Shards:       shards,
+		Trunks:       snapshot,
+		Media:        d.relay,
+		MediaAddress: c.Media.Address,
+		Records:      recorder{d.records},
+		Log:          d.log,
+		UserAgent:    c.SIP.UserAgent,
+		Timers:       c.SIP.Timers,
+		Trace:        int(c.Trace.Memory),
+		MaxCalls:     c.Limits.MaxCalls,
+		Strangers:    c.Limits.UnknownAnswer,
+		StrangerRate: c.Limits.UnknownRate,
+	})
+	if err != nil {
+		return err
+	}
+	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay)
+}
+
+// recorder lets the edge write to the store without knowing it.
+type recorder struct{ *store.Records }
+
+func (r recorder) Record(c trunks.CallRecord) { r.Write(c) }
+
+// reserve makes room in GOMAXPROCS for threads that wait in the kernel without the runtime's knowledge.
+func (d *daemon) reserve(threads int) {
+	transport.ReserveProcs(threads)
+	d.onClose(func() { transport.ReserveProcs(-threads) })
+}
+
+// run starts the edge; from here on calls are taken.
+func (d *daemon) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	d.stopEdge = stop
+	d.running.Go(func() { // ends with stopEdge
+		if err := d.edge.Run(ctx); err != nil {
+			d.failed <- fmt.Errorf("sip: %w", err)
+		}
+	})
+	d.onClose(d.hangUp)
+	d.ready.Store(true)
+	d.metrics.Reloaded(time.Now(), true)
+	for _, l := range d.network.Listeners() {
+		d.log.Info("listening", "transport", l.Proto.String(), "address", l.Addr.String(), "shown_as", l.SentBy)
+	}
+	if d.http != nil {
+		d.log.Info("listening", "transport", "HTTP", "address", d.http.Addr().String())
+	}
+}
+
+// drain refuses new calls and waits for the running ones until drain.deadline or until ctx ends. It returns how many are left.
+func (d *daemon) drain(ctx context.Context) (left int) {
+	d.ready.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, d.config.Drain.Deadline.D())
+	defer cancel()
+	return d.edge.Drain(ctx)
+}
+
+// hangUp ends the edge, which sends a BYE on each call that is left.
+func (d *daemon) hangUp() {
+	d.ready.Store(false)
+	d.stopEdge()
+	ended := make(chan struct{})
+	go func() { d.running.Wait(); close(ended) }() // ends with the edge
+	select {
+	case <-ended:
+	case <-time.After(hangUpLimit):
+		d.log.Warn("calls were cut off", "calls", d.edge.Calls())
+	}
+}
+
+func (d *daemon) onClose(f func()) { d.undo = append(d.undo, f) }
+
+// close ends what runs, in the reverse order of its start: calls, sockets, HTTP, records. It may be called twice.
+func (d *daemon) close() {
+	for _, f := range slices.Backward(d.undo) {
+		f()
+	}
+	d.undo = nil
+}
+
+func (d *daemon) report(doing string, err error) {
+	if err != nil {
+		d.log.Error("could not "+doing, "error", err)
+	}
+}
+
+// reportRecords hears from the record writer when the disk begins to refuse records and when it takes them again.
+func (d *daemon) reportRecords(err error) {
+	if err != nil {
+		d.log.Error("call records cannot be written; calls go on", "error", err)
+		return
+	}
+	d.log.Info("call records are written again")
+}
+
+// readiness is what /readyz shows. A store in trouble costs records, counted, not calls: the edge stays ready.
+func (d *daemon) readiness() api.Readiness {
+	parts := []api.Part{{Name: "sip", State: "up"}, {Name: "media", State: "up"}, {Name: "store", State: "up"}}
+	up := d.ready.Load()
+	if !up {
+		parts[0].State, parts[1].State = "not taking calls", "not taking calls"
+	}
+	if up && d.relay == nil {
+		parts[1].State = "off: media goes past the edge"
+	}
+	if d.records.Healthy() != nil {
+		parts[2].State = "call records cannot be written"
+	}
+	return api.Readiness{Ready: up, Parts: parts}
+}
+
+// divideCores returns how many relay threads and shards share the cores, unless the configuration says.
+func divideCores(cores int, c config.Config) (relayThreads, shards int) {
+	if c.Media.Relay {
+		relayThreads = max(1, cores/2)
+		if c.Media.Threads > 0 {
+			relayThreads = c.Media.Threads
+		}
+	}
+	if c.SIP.Shards > 0 {
+		return relayThreads, c.SIP.Shards
+	}
+	return relayThreads, max(1, cores-relayThreads)
+}
+
+func listenURLs(listeners []config.Listener) []string {
+	urls := make([]string, len(listeners))
+	for i, l := range listeners {
+		urls[i] = l.Socket()
+	}
+	return urls
+}
+
+func publicAddress(s config.SIP) string {
+	if !s.PublicAddress.IsValid() {
+		return ""
+	}
+	return s.PublicAddress.String()
+}
+
+// advertised maps the addresses listened on to the one that descriptions show.
+func advertised(s config.SIP) map[netip.Addr]netip.Addr {
+	shown := map[netip.Addr]netip.Addr{}
+	for _, l := range s.Listen {
+		public := s.PublicAddress
+		if l.Public.IsValid() {
+			public = l.Public
+		}
+		if public.IsValid() && public.Is4() == l.Addr.Addr().Is4() {
+			shown[l.Addr.Addr()] = public
+		}
+	}
+	return shown
+}
+
+func receiveLoop(r config.UDPReceive) transport.Loop {
+	switch r {
+	case config.ReceiveRaw:
+		return transport.LoopRaw
+	case config.ReceivePortable:
+		return transport.LoopPortable
+	default:
+		return transport.LoopAuto
+	}
+}
+
+// tlsFiles names the identity of TLS listeners; without one in the configuration it is self-signed.
+func (d *daemon) tlsFiles() (transport.TLSFiles, error) {
+	t := d.config.SIP.TLS
+	files := transport.TLSFiles{
+		Certificate: t.Certificate, Key: t.Key, ClientCA: t.ClientCA,
+		RequireClient: t.ClientAuth == config.ClientAuthRequired,
+	}
+	var addresses []net.IP
+	for _, l := range d.config.SIP.Listen {
+		if l.Transport == config.TLSTransport {
+			addresses = append(addresses, l.Addr.Addr().AsSlice())
+		}
+	}
+	if len(addresses) == 0 || files.Certificate != "" {
+		return files, nil
+	}
+	var err error
+	files.Certificate, files.Key, err = selfSigned(d.config.Storage.Directory, addresses, time.Now())
+	if err == nil {
+		d.log.Warn("no sip.tls.certificate: TLS listeners show a self-signed one, which peers that check names refuse")
+	}
+	return files, err
+}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trunkline/media"
+	"trunkline/sip"
+	"trunkline/sip/transport"
+)
+
+// registerMetrics adds the metrics of the edge, its sockets and its relay. relay may be nil.
+func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay) error {
+	if err := to.Register(edge.Collector()); err != nil {
+		return err
+	}
+	if relay != nil {
+		if err := relay.Register(to); err != nil {
+			return err
+		}
+	}
+	return transport.Register(to, network, nil)
+}
