@@ -1,6 +1,7 @@
 package media
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"time"
 )
@@ -28,46 +29,182 @@ func (s Side) String() string {
 // Bridge is the media of one call. All its methods belong to one goroutine, the one that owns the call; packets flow
 // on the relay's threads beside it. Close it on every path, or its ports are never given back.
 type Bridge struct {
-	relay *Relay
-	local [2]netip.Addr
+	relay   *Relay
+	parties [2]party
+	streams []*stream // one per m= line, in order
+
+	offerer  Side
+	offered  int // m= lines of the last offer
+	offerSum uint64
+	pending  bool // the last offer has no answer yet
+	answered bool // there has been an answer: offers wait for theirs
+	closed   bool
+}
+
+// party is what the bridge knows of one side.
+type party struct {
+	local  netip.Addr // where we receive from it
+	host   netip.Addr // where its SIP comes from; zero = unknown
+	latch  Latch
+	origin origin // of the descriptions we send it
+	heard  uint64 // sum of the last description it sent that counted
+}
+
+// stream is one m= line of the call.
+type stream struct {
+	media    string
+	path     *path    // nil = no ports: refused so far
+	proposal proposal // of the last offer
+	agreed   bool     // both want it, by the last answer
+	mux      bool     // with RTCP on the RTP port, by the last answer
+	ways     [2]direction
+	held     [2]bool // the party takes no packets
+	past     [2]Flow // what flowed on earlier paths
+}
+
+// proposal is one m= line of an offer until its answer applies it.
+type proposal struct {
+	rtp, rtcp netip.AddrPort
+	head      string // see shownLine
+	media     string
+	kind      kind
+	codec     codec
+	way       direction
+	wanted    bool // we carry it and the offerer did not disable it
+	mux       bool
 }
 
 // Bridge opens the media of a call. The addresses are local ones, where the relay receives from that side; what the
 // descriptions show instead is Options.Advertise. Nothing is opened until the first offer, so it cannot fail.
 // It may be called from any goroutine.
 func (r *Relay) Bridge(caller, callee netip.Addr) *Bridge {
-	return &Bridge{relay: r, local: [2]netip.Addr{caller, callee}}
+	b := &Bridge{relay: r}
+	b.parties[Caller] = party{local: caller, latch: r.options.Latch, origin: r.newOrigin()}
+	b.parties[Callee] = party{local: callee, latch: r.options.Latch, origin: r.newOrigin()}
+	return b
 }
 
+// newOrigin starts the o= line of a leg. The id has 31 bits: some devices read no more.
+func (r *Relay) newOrigin() origin { return origin{id: r.random() >> 33} }
+
 // Peer says how the party on a side is met: the address its SIP messages come from (zero: unknown) and how far its
-// packets' source may differ from what its description says. Call it before the side's first description; without
-// it the source is unknown and the relay's policy holds.
-func (b *Bridge) Peer(side Side, signalling netip.Addr, latch Latch) {}
-
-// Offer takes an offer of one party and appends to dst what to offer to the other one. A first offer takes ports on
-// both sides and works at once, so that early media finds its way; a later one (re-INVITE, UPDATE) waits for its
-// answer, and [Bridge.Withdraw] forgets it. The error is an *Error; then nothing changed and dst is returned as it was.
-// Neither slice is kept. RFC 3264 §5 and §8.
-func (b *Bridge) Offer(from Side, sdp, dst []byte) ([]byte, error) { return append(dst, sdp...), nil }
-
-// Answer takes the answer of one party to the other's last offer and appends to dst what to answer to the offerer.
-// It may come again, repeated or changed (a 183, then the 200; another fork): the last one wins. Error and slices as in Offer.
-// RFC 3264 §6, RFC 6337 §3.
-func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) { return append(dst, sdp...), nil }
-
-// Withdraw forgets an offer that was refused (a failed re-INVITE): the media goes on as agreed before. RFC 6141 §3.
-func (b *Bridge) Withdraw() {}
+// packets' source may differ from what its description says. Call it before the side's first description, and again
+// after [Bridge.Replace]; without it the source is unknown and the relay's policy holds.
+func (b *Bridge) Peer(side Side, signalling netip.Addr, latch Latch) {
+	b.parties[side].host, b.parties[side].latch = signalling.Unmap(), latch
+	for _, s := range b.streams {
+		if s.path != nil {
+			s.path.sides[side].rtp.meet(signalling.Unmap(), latch)
+			if rtcp := s.path.sides[side].rtcp; rtcp != nil {
+				rtcp.meet(signalling.Unmap(), latch)
+			}
+		}
+	}
+}
 
 // Replace gives the side to another party, met at the local address: failover to the next trunk, or a transfer.
-// Its addresses, ports and description version are forgotten; the other side keeps its own. The next call must be an Offer.
-func (b *Bridge) Replace(side Side, local netip.Addr) {}
+// Its ports, addresses and description version are forgotten; the other side keeps its own. The next call must be an
+// Offer of the other side. The error is an *Error; then the bridge is of no more use and wants to be closed.
+func (b *Bridge) Replace(side Side, local netip.Addr) error {
+	if b.closed {
+		return errClosed
+	}
+	next := party{local: local, latch: b.relay.options.Latch, origin: b.relay.newOrigin()}
+	for _, s := range b.streams {
+		if s.path == nil {
+			continue
+		}
+		old := s.path.sides[side]
+		if err := b.relay.replaceEnd(s.path, side, local, next.route(s.proposal.kind, s.proposal.codec)); err != nil {
+			return err
+		}
+		old.flow(&s.past[side], b.relay.start)
+	}
+	b.parties[side] = next
+	b.answered, b.pending, b.offered, b.offerSum = false, false, 0, 0
+	return nil
+}
+
+// Withdraw forgets an offer that was refused (a failed re-INVITE): the media goes on as agreed before. RFC 6141 §3.
+func (b *Bridge) Withdraw() {
+	b.pending, b.offerSum = false, 0
+}
+
+// Settle gives back what the last answer made needless: the ports of refused lines and, with rtcp-mux agreed, the
+// RTCP sockets. Call it when the answer is final; before that, another fork may still want them.
+func (b *Bridge) Settle() {
+	if b.pending || !b.answered || b.closed {
+		return
+	}
+	for _, s := range b.streams {
+		switch {
+		case s.path == nil:
+		case !s.agreed:
+			b.dropPath(s)
+		case s.mux:
+			b.relay.closeRTCP(s.path)
+		}
+	}
+}
 
 // Heard tells when a packet was last accepted from the side (zero: never), and whether any is to be expected from it:
 // false while it has no stream, or every stream is on hold in its direction.
-func (b *Bridge) Heard(side Side) (last time.Time, expected bool) { return time.Time{}, false }
+func (b *Bridge) Heard(side Side) (last time.Time, expected bool) {
+	var latest time.Duration
+	for _, s := range b.streams {
+		if s.path == nil {
+			continue
+		}
+		latest = max(latest, time.Duration(s.path.sides[side].rtp.meter.last.Load()))
+		expected = expected || s.agreed && s.flows(side)
+	}
+	if latest != 0 {
+		last = b.relay.start.Add(latest)
+	}
+	return last, expected
+}
 
-// Stats returns what has flowed so far. It may also be asked after Close.
-func (b *Bridge) Stats() Stats { return Stats{} }
+// flows tells whether the party may send: it wants to, and the other one wants to hear. RFC 3264 §8.4.
+func (s *stream) flows(from Side) bool {
+	way, other := s.ways[from], s.ways[from.Other()]
+	return (way == sendrecv || way == sendonly) && (other == sendrecv || other == recvonly) && !s.held[from.Other()]
+}
 
 // Close ends the media and gives back every port. It may be called again.
-func (b *Bridge) Close() {}
+func (b *Bridge) Close() {
+	if b.closed {
+		return
+	}
+	b.closed = true
+	for _, s := range b.streams {
+		b.dropPath(s)
+	}
+}
+
+// dropPath ends the stream's path and keeps its figures.
+func (b *Bridge) dropPath(s *stream) {
+	if s.path == nil {
+		return
+	}
+	b.relay.closePath(s.path)
+	for side := range s.past {
+		s.path.sides[side].flow(&s.past[side], b.relay.start)
+	}
+	s.path = nil
+}
+
+// read describes a description and sums it, so that a repeated one can be told.
+func (b *Bridge) read(sdp []byte, d *description) (sum uint64, err *Error) {
+	if b.closed {
+		return 0, errClosed
+	}
+	if err := describe(sdp, d); err != nil {
+		return 0, err
+	}
+	return maphash.Bytes(b.relay.seed, sdp), nil
+}
+
+// route is where the packets of a new path start: nothing is known but how the party is met.
+func (p *party) route(k kind, c codec) route {
+	return route{kind: k, codec: c, host: p.host, policy: p.latch}
+}

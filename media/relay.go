@@ -1,7 +1,13 @@
 package media
 
 import (
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,11 +34,13 @@ const (
 
 // Options are the settings of a relay. The zero value works.
 type Options struct {
-	PortLow, PortHigh int           // UDP ports to use on each local address, both included; 0, 0 = 20000–29999
-	Threads           int           // relay threads of the raw engine; 0 = one per CPU. They start with the first bridge
-	Engine            Engine        // how packets are read
-	Latch             Latch         // for sides that Bridge.Peer says nothing about
-	Quarantine        time.Duration // how long a port rests before it is used again; 0 = 5 s, negative = not at all
+	PortLow, PortHigh int    // UDP ports to use on each local address, both included; 0, 0 = 20000–29999
+	Threads           int    // relay threads of the raw engine; 0 = one per CPU. They start with the first bridge
+	Engine            Engine // how packets are read
+	Latch             Latch  // for sides that Bridge.Peer says nothing about
+	// Quarantine is the least time a port rests before it is used again; 0 = 200 ms, which is also the least. The port
+	// that rested longest always goes first, so only a relay short of ports comes near it.
+	Quarantine time.Duration
 	// Advertise maps a local address to the one descriptions show in its place; an address that is not in it shows as itself.
 	Advertise map[netip.Addr]netip.Addr
 	// Random makes session ids and the order of ports; nil = unpredictable. With EngineNone, nil = counted from 1.
@@ -42,14 +50,109 @@ type Options struct {
 // Relay owns the media ports and the threads that serve them. Its methods may be called from any goroutine.
 type Relay struct {
 	options Options
+	engine  engine
+	pools   portPools
+	seed    maphash.Seed
+	start   time.Time
+	random  func() uint64
+
+	opening sync.RWMutex // held for reading while a path is opened, for writing by Close
+	closed  bool
+
+	mu    sync.Mutex
+	paths *path  // those open, a list
+	gone  totals // what flowed on those closed
 }
 
 // New makes a relay. No socket or thread exists before the first bridge carries an offer. The error says which option is wrong.
-func New(o Options) (*Relay, error) { return &Relay{options: o}, nil }
+func New(o Options) (*Relay, error) {
+	if o.PortLow == 0 && o.PortHigh == 0 {
+		o.PortLow, o.PortHigh = 20000, 29999
+	}
+	if o.PortLow < 1024 || o.PortHigh > 65535 || o.PortLow+o.PortLow&1 >= o.PortHigh {
+		return nil, fmt.Errorf("media: ports %d–%d: want a range inside 1024–65535 that holds an even port and the odd one above it", o.PortLow, o.PortHigh)
+	}
+	if o.Threads == 0 {
+		o.Threads = runtime.NumCPU()
+	}
+	if o.Threads < 0 || o.Threads > 256 {
+		return nil, fmt.Errorf("media: %d threads: want 1–256, or 0 for one per CPU", o.Threads)
+	}
+	o.Quarantine = max(o.Quarantine, 2*lingers)
+	r := &Relay{options: o, seed: maphash.MakeSeed(), start: time.Now(), random: o.Random}
+	shuffle := rand.Shuffle
+	if o.Engine == EngineNone {
+		shuffle = nil
+	}
+	if r.random == nil {
+		r.random = rand.Uint64
+		if o.Engine == EngineNone {
+			r.random = counter()
+		}
+	}
+	r.pools.pools = map[netip.Addr]*ports{}
+	r.pools.fresh = func() *ports { return newPorts(o.PortLow, o.PortHigh, o.Quarantine, shuffle) }
+	switch {
+	case o.Engine == EngineNone:
+		r.engine = noEngine{}
+	case o.Engine == EngineRaw || o.Engine == EngineAuto && haveRaw:
+		raw, err := newRawEngine(o.Threads, r.clock)
+		if err != nil {
+			return nil, err
+		}
+		r.engine = raw
+	case o.Engine == EnginePortable || o.Engine == EngineAuto:
+		r.engine = &portableEngine{clock: r.clock}
+	default:
+		return nil, fmt.Errorf("media: unknown engine %d", o.Engine)
+	}
+	return r, nil
+}
+
+// counter counts in steps that leave the session ids, which are the upper bits, at 1, 2, 3 …
+func counter() func() uint64 {
+	var n atomic.Uint64
+	return func() uint64 { return n.Add(1) << 33 }
+}
+
+// clock is the time since the relay's start; never 0, which means never.
+func (r *Relay) clock() time.Duration { return time.Since(r.start) + 1 }
 
 // Threads returns how many scheduler slots (Ps) the relay may keep occupied while it waits for packets.
 // Run with GOMAXPROCS = cores + this number, or ordinary goroutines get less than the machine has.
-func (r *Relay) Threads() int { return 0 }
+func (r *Relay) Threads() int { return r.engine.threads() }
 
-// Close ends every bridge and thread and returns when they are gone. A closed relay refuses offers with 503.
-func (r *Relay) Close() {}
+// Ports returns how many UDP ports are taken, RTP and RTCP, and how many there are on the addresses met so far.
+func (r *Relay) Ports() (inUse, limit int) {
+	inUse, limit = r.pools.used()
+	return 2 * inUse, 2 * limit
+}
+
+// Close ends the media of every bridge, and the threads, and returns when they are gone. A closed relay refuses
+// offers with 503; its bridges still want to be closed by their owners.
+func (r *Relay) Close() {
+	r.opening.Lock()
+	was := r.closed
+	r.closed = true
+	r.opening.Unlock()
+	if was {
+		return
+	}
+	r.mu.Lock()
+	for p := r.paths; p != nil; p = p.next {
+		p.closeSockets(r.engine)
+	}
+	r.mu.Unlock()
+	r.engine.stop()
+}
+
+// shown returns what descriptions show for a local address, or the zero address if there is nothing to show.
+func (r *Relay) shown(local netip.Addr) netip.Addr {
+	if show, ok := r.options.Advertise[local]; ok {
+		return show
+	}
+	if local.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return local
+}

@@ -1,0 +1,96 @@
+package media
+
+import "net/netip"
+
+// Answer takes the answer of one party to the other's last offer and appends to dst what to answer to the offerer.
+// It may come again, repeated or changed (a 183, then the 200; another fork): the last one wins. The answer sent on
+// has as many lines as the offer, in its order. Error and slices as in Offer. RFC 3264 §6, RFC 6337 §3.
+func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
+	var d description
+	sum, refusal := b.read(sdp, &d)
+	if refusal != nil {
+		return dst, refusal
+	}
+	to := from.Other()
+	if b.offerSum == 0 || b.offerer != to {
+		return dst, errNoOffer
+	}
+	show := disguise{address: b.relay.shown(b.parties[to].local), count: b.offered}
+	if !show.address.IsValid() {
+		return dst, errNoLocal
+	}
+	if !b.match(&d, to, &show) {
+		return dst, errNoAnswer
+	}
+
+	if b.pending && b.answered {
+		b.applyOffer()
+	}
+	b.pending, b.answered = false, true
+	p := &b.parties[from]
+	changed := p.heard != 0 && p.heard != sum
+	p.heard = sum
+	for i, s := range b.streams {
+		var given proposal
+		s.agreed = i < b.offered && show.lines[i].rtp != 0
+		if s.agreed {
+			section := &d.sections[i]
+			given = proposal{rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.codec}
+			s.ways[from] = section.direction
+			s.mux = show.lines[i].mux
+		}
+		b.redescribe(s, from, s.agreed, changed, &given)
+	}
+	return rewrite(dst, sdp, &d, &show, &b.parties[to].origin, b.relay.seed), nil
+}
+
+// match decides what becomes of each offered line: carried if the answer takes it as what it was offered, else
+// refused. It is false if the answer is none to this offer: no line of it fits although some should.
+func (b *Bridge) match(d *description, to Side, show *disguise) bool {
+	fitting, wanting := 0, 0
+	for i, s := range b.streams[:b.offered] {
+		line := &show.lines[i]
+		line.head = s.proposal.head
+		if i >= d.count {
+			wanting++
+			continue
+		}
+		section := &d.sections[i]
+		if section.port == 0 {
+			line.disabled = true
+			fitting++
+			continue
+		}
+		wanting++
+		if !s.proposal.wanted || !section.relayed() || s.path == nil || mediaName(section.media) != s.proposal.media {
+			continue
+		}
+		fitting++
+		line.rtp, line.rtcp = s.ports(to, true)
+		line.mux = s.proposal.mux && (section.mux || section.muxOnly)
+		if line.mux {
+			line.rtcp = 0
+		}
+	}
+	return fitting > 0 || wanting == 0
+}
+
+// unreachable tells whether packets to the address make no sense: the line is refused, on hold, or points at the
+// bridge itself, where a packet would circle for ever.
+func (b *Bridge) unreachable(a netip.AddrPort, wanted bool) bool {
+	if !wanted || !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Port() == 0 {
+		return true
+	}
+	for _, s := range b.streams {
+		if s.path == nil {
+			continue
+		}
+		for side := range s.path.sides {
+			e, local := &s.path.sides[side], b.parties[side].local
+			if a.Port()&^1 == e.port && (a.Addr() == local || a.Addr() == b.relay.shown(local)) {
+				return true
+			}
+		}
+	}
+	return false
+}

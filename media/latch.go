@@ -1,0 +1,125 @@
+package media
+
+import "net/netip"
+
+// trust ranks a packet source. A source is believed if it ranks above the one locked to, so the lock can only
+// improve: whoever sprays our ports while a call rings loses it to the party's first packet, and once the described
+// address itself has been heard nothing moves the lock but a new description. RFC 7362 §5.
+type trust uint8
+
+const (
+	stranger  trust = iota // not believed
+	anyone                 // first come, where the policy allows it
+	sameHost               // the host of the party's media or SIP address, another port: a NAT or a sender that is not symmetric
+	described              // exactly the address its description names
+)
+
+// route is where packets of one party's stream component come from and go to. It is immutable: the call's goroutine
+// and the packet reader publish new ones in its place (latch.go and bridge.go make them), and each packet sees one whole route.
+type route struct {
+	kind   kind
+	codec  codec          // of what the party sends
+	said   netip.AddrPort // where its description wants packets; invalid = not known yet
+	host   netip.Addr     // where its SIP comes from; invalid = not known
+	policy Latch
+
+	source netip.AddrPort // whom we listen to; invalid = nobody yet
+	trust  trust          // why
+	former netip.AddrPort // whom we listened to before the party moved; its last packets may still come in
+	dest   netip.AddrPort // where packets to the party go; invalid = nowhere
+	wire   sockaddr       // dest as the kernel wants it, if the engine is raw
+}
+
+// judge ranks the source of a packet by what is known of the party. It is pure.
+func (r *route) judge(source netip.AddrPort) trust {
+	switch {
+	case source == r.said:
+		return described
+	case source.Addr() == r.said.Addr(), source.Addr() == r.host:
+		return sameHost
+	case r.policy == LatchAny, r.policy == LatchAuto && r.maybeNAT():
+		return anyone
+	}
+	return stranger
+}
+
+// maybeNAT tells whether the described address cannot be taken at its word: none is known yet, or it is one that
+// means nothing outside the party's own network and its SIP comes from elsewhere.
+func (r *route) maybeNAT() bool {
+	if !r.said.IsValid() {
+		return true
+	}
+	a := r.said.Addr()
+	return a != r.host && (a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || carrierGrade.Contains(a))
+}
+
+// carrierGrade is the address space between a subscriber's NAT and the carrier's. RFC 6598.
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
+
+// learn returns the route locked to the source, or nil if the source is not to be believed. From then on packets to
+// the party go there too (symmetric RTP, RFC 4961), unless it is on hold.
+func (r *route) learn(source netip.AddrPort) *route {
+	rank := r.judge(source)
+	moved := rank == r.trust && r.source == r.former && source != r.former
+	if rank == stranger || rank <= r.trust && !moved {
+		return nil
+	}
+	locked := *r
+	locked.source, locked.trust = source, rank
+	if !r.said.IsValid() || r.dest.IsValid() {
+		locked.send(source)
+	}
+	return &locked
+}
+
+// send sets where packets to the party go.
+func (r *route) send(dest netip.AddrPort) {
+	r.dest = dest
+	r.wire = sockaddrOf(dest)
+}
+
+// update is what a description says of one component of a stream.
+type update struct {
+	said    netip.AddrPort // where the party wants its packets
+	held    bool           // it wants none: hold, or the stream is refused
+	changed bool           // the description is not the one it sent before
+	kind    kind           // kindRefused = as before
+	codec   codec
+	keep    bool // only kind and codec are new
+}
+
+// redescribed returns the route after a description of the party. An address that did not change keeps its source and
+// destination, so nothing is lost; but if the description changed, the source is learned anew, since the NAT in
+// between may have forgotten it. A changed address counts at once. RFC 7362 §4.
+func (r *route) redescribed(u update) *route {
+	next := *r
+	if u.kind != kindRefused {
+		next.kind, next.codec = u.kind, u.codec
+	}
+	if u.keep {
+		return &next
+	}
+	if u.held {
+		next.send(netip.AddrPort{})
+		return &next
+	}
+	switch {
+	case u.said != r.said:
+		next.said = u.said
+		next.source, next.trust, next.former = netip.AddrPort{}, stranger, r.source
+		next.send(u.said)
+		if rank := next.judge(r.source); !r.said.IsValid() && r.source.IsValid() && rank != stranger {
+			// Early packets came before the description and agree with it: stay with their source.
+			next.source, next.trust, next.former = r.source, rank, netip.AddrPort{}
+			next.send(r.source)
+		}
+	case r.source.IsValid():
+		next.send(r.source)
+		if u.changed {
+			next.source, next.trust = netip.AddrPort{}, stranger
+		}
+	case !r.dest.IsValid():
+		next.send(u.said)
+	}
+	return &next
+}
