@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"strconv"
 	"time"
 
 	"trunkline/sip/wire"
@@ -104,9 +103,5 @@ func (l *Layer) appendOwn(b []byte, method wire.Method, to []byte) []byte {
 	b = wire.AppendHeader(b, "From", m.Get(wire.HFrom))
 	b = wire.AppendHeader(b, "To", to)
 	b = wire.AppendHeader(b, "Call-ID", m.CallID)
-	b = append(b, "CSeq: "...)
-	b = strconv.AppendUint(b, uint64(m.CSeq), 10)
-	b = append(b, ' ')
-	b = append(b, method.String()...)
-	return append(b, "\r\n"...)
+	return wire.AppendCSeq(b, m.CSeq, method.String())
 }
