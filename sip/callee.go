@@ -49,13 +49,14 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
 		return
 	}
-	socket, ok := transport.Pick(s.edge.listeners, t.proto, t.addr.Addr())
+	f := transport.Flow{Proto: t.proto, Remote: t.addr, Peer: t.peer}
+	f.Socket, ok = s.edge.socketFor(c.callee.trunk, f)
 	if !ok {
 		s.logNoSocket(c, t)
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
 		return
 	}
-	c.callee.flow = transport.Flow{Proto: t.proto, Socket: socket, Remote: t.addr, Peer: t.peer}
+	c.callee.flow = f
 	c.callee.digest, c.callee.auth = digest.Attempt{}, nil
 	c.replaceMedia(a.Attempt)
 	var tag, callID [2*tagSize + 1]byte

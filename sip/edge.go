@@ -55,7 +55,7 @@ type Edge struct {
 	options   Options
 	policy    call.Options
 	listeners []transport.Listener
-	contacts  [][]byte // our Contact value by listener
+	contacts  [][transports][]byte // our Contact value by listener and protocol
 	shards    []*shard
 	snapshot  atomic.Pointer[trunks.Snapshot]
 	ways      atomic.Pointer[ways]
@@ -82,7 +82,7 @@ func New(o Options) (*Edge, error) {
 	}
 	e := &Edge{options: o, listeners: o.Network.Listeners(), policy: policy(o)}
 	for i := range e.listeners {
-		e.contacts = append(e.contacts, contactOf(&e.listeners[i]))
+		e.contacts = append(e.contacts, contactsOf(e.listeners[i].SentBy))
 	}
 	if err := e.Reload(o.Trunks); err != nil {
 		return nil, err
@@ -103,16 +103,18 @@ func policy(o Options) call.Options {
 	}
 }
 
-// contactOf is the Contact we show on messages that leave from a listener.
-func contactOf(l *transport.Listener) []byte {
-	switch l.Proto {
-	case transport.TCP:
-		return fmt.Appendf(nil, "<sip:%s;transport=tcp>", l.SentBy)
-	case transport.TLS:
-		return fmt.Appendf(nil, "<sip:%s;transport=tls>", l.SentBy)
+// contactsOf are our Contact values at an address, by protocol.
+func contactsOf(sentBy string) [transports][]byte {
+	return [transports][]byte{
+		transport.UDP: fmt.Appendf(nil, "<sip:%s>", sentBy),
+		transport.TCP: fmt.Appendf(nil, "<sip:%s;transport=tcp>", sentBy),
+		transport.TLS: fmt.Appendf(nil, "<sip:%s;transport=tls>", sentBy),
 	}
-	return fmt.Appendf(nil, "<sip:%s>", l.SentBy)
 }
+
+// contact returns our Contact value on this flow. Its transport is the flow's,
+// also where a stream was dialled from a UDP listener's address.
+func (e *Edge) contact(f transport.Flow) []byte { return e.contacts[f.Socket][f.Proto] }
 
 // Run serves until ctx ends, then ends the calls that are left with a BYE and
 // returns. It is called once.

@@ -260,6 +260,5 @@ func (s *shard) session(slot uint32) *session {
 // sentBy returns host and port for the Via of messages on this flow.
 func (s *shard) sentBy(f transport.Flow) string { return s.edge.listeners[f.Socket].SentBy }
 
-// contact returns our Contact value on this flow. It must match the protocol of
-// the flow, also where a stream was dialled from a UDP listener's address.
-func (s *shard) contact(f transport.Flow) []byte { return s.edge.contacts[f.Socket] }
+// contact returns our Contact value on this flow.
+func (s *shard) contact(f transport.Flow) []byte { return s.edge.contact(f) }

@@ -1,0 +1,45 @@
+package register
+
+import "time"
+
+// State is where the registration of a trunk stands.
+type State string
+
+// The states, a closed set: label values of trunkline_registration_state.
+const (
+	Disabled    State = "disabled"    // the trunk does not register
+	Registering State = "registering" // a REGISTER is under way and no binding is known
+	Registered  State = "registered"
+	AuthFailed  State = "auth_failed" // the credentials were refused, or there are none
+	Rejected    State = "rejected"    // any other final response
+	Unreachable State = "unreachable" // no response, or none could be sent to
+)
+
+// States lists them in a fixed order.
+var States = []State{Disabled, Registering, Registered, AuthFailed, Rejected, Unreachable}
+
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+	spread     = 10 * time.Second // over which the first REGISTERs of many trunks are spread
+)
+
+// refreshAfter returns when to refresh a binding that was granted for the given
+// time: well before its end, so that several repetitions fit, and spread by
+// random (0 to 1), so that trunks registered together do not refresh together.
+func refreshAfter(granted time.Duration, random float64) time.Duration {
+	return time.Duration(float64(granted) * (0.7 + 0.15*random))
+}
+
+// retryAfter returns how long to wait after the given number of failures in a
+// row (1 or more): 5 s doubling to 5 min, ±20 % by random. Refused credentials
+// and 403 wait longest from the start: trying on would lock the account. What
+// the carrier asks for by Retry-After is a lower bound.
+func retryAfter(s State, code, failures int, asked time.Duration, random float64) time.Duration {
+	wait := lastRetry
+	if s != AuthFailed && code != 403 && failures < 8 {
+		wait = min(firstRetry<<(failures-1), lastRetry)
+	}
+	wait = time.Duration(float64(wait) * (0.8 + 0.4*random))
+	return max(wait, asked)
+}
