@@ -10,6 +10,9 @@ func SDP(contentType, body []byte) []byte {
 	return findSDP(contentType, body, 3)
 }
 
+// SDP returns the SDP in the message's body, or nil.
+func (m *Message) SDP() []byte { return SDP(m.Get(HContentType), m.Body) }
+
 // findSDP descends into at most depth levels of multipart.
 func findSDP(contentType, body []byte, depth int) (sdp []byte) {
 	media, params := mediaType(contentType)

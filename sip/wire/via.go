@@ -109,7 +109,7 @@ func (v *Via) take(name, value []byte) bool {
 		}
 	case len("branch"):
 		if equalFold(name, "branch") {
-			// Two branches name two transactions, and the bare cookie none (RFC 4475 §3.1.2.19).
+			// Two branches name two transactions, and the bare cookie none (RFC 4475 §3.2.1).
 			if v.Branch != nil || len(value) == 0 || value[0] == '"' || string(value) == BranchCookie {
 				return false
 			}
