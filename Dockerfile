@@ -6,10 +6,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+ARG VERSION=dev
+ARG REVISION=unknown
 # cgo for SQLite, yet static: resolver and user look-up in Go, no loadable SQLite extensions, glibc linked in.
 RUN CGO_ENABLED=1 go build -trimpath \
       -tags 'osusergo netgo sqlite_omit_load_extension' \
-      -ldflags '-s -w -linkmode external -extldflags "-static"' \
+      -ldflags "-s -w -linkmode external -extldflags -static -X main.version=${VERSION} -X main.commit=${REVISION}" \
       -o /out/trunkline ./cmd/trunkline \
  && /out/trunkline version \
  && mkdir -p /out/data

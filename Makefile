@@ -8,6 +8,8 @@ FUZZTIME ?= 30s
 # A whole run of the tests, the cgo build of SQLite included.
 TIMEOUT  ?= 25m
 BENCH    ?=
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench fuzz build format
@@ -20,7 +22,8 @@ run: ## Serve with sipgo.yaml of this folder
 
 build: ## Build the static binary bin/trunkline
 	CGO_ENABLED=1 $(GO) build -trimpath -tags 'osusergo netgo sqlite_omit_load_extension' \
-		-ldflags '-s -w -linkmode external -extldflags "-static"' -o bin/trunkline ./cmd/trunkline
+		-ldflags '-s -w -linkmode external -extldflags "-static" -X main.version=$(VERSION) -X main.commit=$(COMMIT)' \
+		-o bin/trunkline ./cmd/trunkline
 
 format:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

@@ -88,7 +88,7 @@ func (f *figures) note(c cost) {
 		f.faults = append(f.faults, fmt.Sprintf("%s at %d calls/s: %d of %d calls good", f.name, c.rate, c.outcome.good, c.outcome.calls))
 	}
 	if c.outcome.repeated > 0 || c.outcome.lost > 0 {
-		f.faults = append(f.faults, fmt.Sprintf("%s at %d calls/s: the caller repeated %d messages; the kernel dropped %d datagrams",
+		f.faults = append(f.faults, fmt.Sprintf("%s at %d calls/s: the caller repeated %d messages; %d datagrams were dropped for want of socket buffer",
 			f.name, c.rate, c.outcome.repeated, c.outcome.lost))
 	}
 }

@@ -210,38 +210,37 @@ func raiseSocketBuffers(size int) (restore func()) {
 }
 
 // udpBound reports whether some socket is bound to exactly this IPv4 address.
-func udpBound(address string) bool {
+func udpBound(address string) bool { return len(udpSockets(address)) > 0 }
+
+// datagramsLost counts datagrams the kernel dropped at the sockets bound to these addresses, since they were opened.
+func datagramsLost(addresses ...string) int {
+	sum := 0
+	for _, address := range addresses {
+		for _, fields := range udpSockets(address) {
+			lost, _ := strconv.Atoi(fields[len(fields)-1])
+			sum += lost
+		}
+	}
+	return sum
+}
+
+// udpSockets returns the fields of the kernel's line for each socket bound to address; the last one counts drops.
+func udpSockets(address string) (found [][]string) {
 	want, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return false
+		return nil
 	}
 	ip := want.Addr().As4()
 	slices.Reverse(ip[:])
-	entry := fmt.Sprintf(" %s:%04X ", strings.ToUpper(hex.EncodeToString(ip[:])), want.Port())
+	entry := fmt.Sprintf("%s:%04X", strings.ToUpper(hex.EncodeToString(ip[:])), want.Port())
 	text, err := os.ReadFile("/proc/net/udp")
-	return err == nil && bytes.Contains(text, []byte(entry))
-}
-
-// datagramsLost counts datagrams the kernel dropped for want of socket buffer, on the whole machine.
-func datagramsLost() int {
-	text, err := os.ReadFile("/proc/net/snmp")
 	if err != nil {
-		return 0
+		return nil
 	}
-	var names []string
 	for line := range strings.Lines(string(text)) {
-		rest, ok := strings.CutPrefix(line, "Udp:")
-		if !ok {
-			continue
-		}
-		if names == nil {
-			names = strings.Fields(rest)
-			continue
-		}
-		if i := slices.Index(names, "RcvbufErrors"); i >= 0 {
-			lost, _ := strconv.Atoi(strings.Fields(rest)[i])
-			return lost
+		if fields := strings.Fields(line); len(fields) > 2 && fields[1] == entry {
+			found = append(found, fields)
 		}
 	}
-	return 0
+	return found
 }

@@ -61,7 +61,7 @@ func (b *bench) caller(ctx context.Context, l load, file string) (*process, erro
 // drive runs one load to its end.
 func (b *bench) drive(ctx context.Context, l load) (outcome, error) {
 	file := filepath.Join(b.dir, fmt.Sprintf("caller-%d.csv", time.Now().UnixNano()))
-	lost := datagramsLost()
+	lost := datagramsLost(testAddress, calleeAddress)
 	p, err := b.caller(ctx, l, file)
 	if err != nil {
 		return outcome{}, err
@@ -76,7 +76,7 @@ func (b *bench) drive(ctx context.Context, l load) (outcome, error) {
 		return outcome{}, fmt.Errorf("SIPp's caller: %w: %s", err, p.tail())
 	}
 	// A run that was cut short leaves calls that never ended: they are not good.
-	o.calls, o.lost = max(o.calls, l.calls), datagramsLost()-lost
+	o.calls, o.lost = max(o.calls, l.calls), datagramsLost(testAddress, calleeAddress)-lost
 	return o, nil
 }
 
