@@ -31,6 +31,8 @@ type Arrival struct {
 	From  netip.AddrPort // address of the edge it came from
 	To    netip.AddrPort // address of the endpoint it was sent to
 	Conn  uint64         // stream connection; zero for UDP
+
+	proto transport.Proto
 }
 
 // mode is how an endpoint treats what is sent to it.
@@ -40,6 +42,7 @@ const (
 	listening mode = iota
 	silent         // messages vanish
 	refusing       // ICMP port unreachable, or connection refused
+	refusingStreams
 )
 
 // Endpoint adds a host. The name must be new.
@@ -50,6 +53,21 @@ func (n *Network) Endpoint(name string, proto transport.Proto, addr netip.AddrPo
 	n.hosts[addr] = e
 	n.endpoints = append(n.endpoints, e)
 	return e
+}
+
+// listenAt makes the endpoint reachable at one more address.
+func (e *Endpoint) listenAt(address string) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	e.network.mu.Lock()
+	defer e.network.mu.Unlock()
+	if other := e.network.hosts[a]; other != nil && other != e {
+		return fmt.Errorf("%s is at %s already", other.Name, a)
+	}
+	e.network.hosts[a] = e
+	return nil
 }
 
 // errUnreachable: there is no listener of the edge at that address for that protocol.

@@ -194,7 +194,7 @@ func (s *script) accept(p *party, step step, moment *span, a Arrival) error {
 	if err := s.checkOptions(p, c, step, m, a); err != nil {
 		return fmt.Errorf("%w\n%s", err, indent(a.Bytes))
 	}
-	r := route{proto: p.endpoint.Proto, from: a.To, to: a.From, conn: a.Conn}
+	r := route{proto: a.proto, from: a.To, to: a.From, conn: a.Conn}
 	if broken := s.lint(p, c, m, r); broken != "" {
 		return fmt.Errorf("%s\n%s", broken, indent(a.Bytes))
 	}
@@ -230,14 +230,15 @@ func (s *script) checkOptions(p *party, c *call, step step, m *message, a Arriva
 			}
 		}
 	}
+	proto := p.endpoint.Proto
 	if v := step.options["over"]; v != "" {
-		proto, err := parseProto(v)
-		if err != nil {
+		var err error
+		if proto, err = parseProto(v); err != nil {
 			return err
 		}
-		if (proto.Reliable()) != (a.Conn != 0) {
-			return fmt.Errorf("it did not come over %s", v)
-		}
+	}
+	if m.status == 0 && proto.Reliable() != (a.Conn != 0) {
+		return fmt.Errorf("it did not come over %s", proto)
 	}
 	if v := step.options["tag"]; v != "" {
 		if tag := m.toTag(); tag != v && tag != c.mintTag(v) && tag != s.expand(v, p, c) {
@@ -324,6 +325,10 @@ func (s *script) checkDetails(p *party, c *call, step step, m *message) error {
 			if got := strconv.Itoa(len(m.list(name))); got != n {
 				return fmt.Errorf("it has %s of %s, not %s", got, name, n)
 			}
+		case d.name == "order":
+			if err := checkOrder(want, m); err != nil {
+				return err
+			}
 		case d.name == "body":
 			lines := strings.Split(strings.TrimRight(string(m.body), "\r\n"), "\r\n")
 			if !slices.ContainsFunc(lines, func(line string) bool { return s.glob(want, line) }) {
@@ -333,6 +338,24 @@ func (s *script) checkDetails(p *party, c *call, step step, m *message) error {
 			if err := s.checkHeader(d.name, want, m); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkOrder wants the values of a header to hold the given words, one each, in this order.
+func checkOrder(want string, m *message) error {
+	words := strings.Fields(want)
+	if len(words) == 0 {
+		return fmt.Errorf("want order: NAME WORD…")
+	}
+	values := m.list(words[0])
+	if len(values) != len(words)-1 {
+		return fmt.Errorf("%d values of %s, not %d", len(values), words[0], len(words)-1)
+	}
+	for i, word := range words[1:] {
+		if !strings.Contains(values[i], word) {
+			return fmt.Errorf("%s number %d is %q, without %q", words[0], i+1, values[i], word)
 		}
 	}
 	return nil

@@ -363,8 +363,8 @@ var directives = map[string][2]int{
 	"delay":     {4, 6}, // DURATION and the same
 	"latency":   {1, 1}, // DURATION
 	"silence":   {1, 1}, // PARTY
-	"refuse":    {1, 1}, // PARTY
-	"listen":    {1, 1}, // PARTY
+	"refuse":    {1, 2}, // PARTY [tcp]
+	"listen":    {1, 2}, // PARTY [ADDRESS:PORT]
 	"break":     {1, 1}, // PARTY
 	"edge":      {1, 2}, // reload PART | drain
 	"set":       {2, 2}, // NAME VALUE

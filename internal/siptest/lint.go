@@ -14,7 +14,7 @@ import (
 // It returns the first rule that is broken, "" if none is.
 func (s *script) lint(p *party, c *call, m *message, r route) string {
 	for _, name := range []string{"From", "To", "Call-ID", "CSeq", "Content-Length"} {
-		if n := m.count(name); n != 1 {
+		if n := m.count(name); n != 1 && (m.status == 0 || !p.sentRaw) {
 			return fmt.Sprintf("%d %s headers (RFC 3261 §8.1.1, §20)", n, name)
 		}
 	}
@@ -229,7 +229,7 @@ func lintViaEcho(sent, got []string, r route) string {
 	if _, asked := lookup(sent[0], "rport"); asked && r.proto == transport.UDP {
 		port, _ := lookup(got[0], "rport")
 		received, _ := lookup(got[0], "received")
-		if port != strconv.Itoa(int(r.from.Port())) || received != r.from.Addr().String() {
+		if port != strconv.Itoa(int(r.from.Port())) || strings.Trim(received, "[]") != r.from.Addr().String() {
 			return fmt.Sprintf("rport=%s and received=%s, the request came from %s (RFC 3581 §4)", port, received, r.from)
 		}
 		return ""

@@ -195,7 +195,7 @@ func (n *Network) fromEdge(p *port, f transport.Flow, b []byte, ref uint64) erro
 		n.fail(p, transport.Packet{Flow: f, Err: syscall.ECONNREFUSED, Ref: ref})
 		return nil
 	}
-	n.deliver(c.endpoint, Arrival{Bytes: bytes.Clone(b), From: c.flow.Local, To: c.flow.Remote, Conn: c.id})
+	n.deliver(c.endpoint, Arrival{Bytes: bytes.Clone(b), From: c.flow.Local, To: c.flow.Remote, Conn: c.id, proto: f.Proto})
 	return nil
 }
 
@@ -210,7 +210,7 @@ func (n *Network) datagramFromEdge(p *port, f transport.Flow, local netip.AddrPo
 		f.Local = local
 		n.fail(p, transport.Packet{Flow: f, Bytes: bytes.Clone(b), Err: syscall.ECONNREFUSED})
 	default:
-		n.deliver(e, Arrival{Bytes: bytes.Clone(b), From: local, To: f.Remote})
+		n.deliver(e, Arrival{Bytes: bytes.Clone(b), From: local, To: f.Remote, proto: transport.UDP})
 	}
 }
 
@@ -222,7 +222,7 @@ func (n *Network) dial(f transport.Flow) *connection {
 		}
 	}
 	e := n.hosts[f.Remote]
-	if e == nil || e.mode == refusing || e.Proto != f.Proto {
+	if e == nil || e.mode == refusing || e.mode == refusingStreams {
 		return nil
 	}
 	f.Local = netip.AddrPortFrom(n.listeners[f.Socket].Addr.Addr(), n.ephemeral())

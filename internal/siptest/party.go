@@ -37,6 +37,7 @@ type call struct {
 	dialogs  []*dialog
 	sent     []*exchange
 	received []*exchange
+	ended    *exchange         // INVITE whose final response came last
 	highest  map[string]uint32 // highest CSeq of a new request of the edge, by To tag
 }
 
@@ -219,6 +220,9 @@ func (c *call) heard(x *exchange, m *message) {
 	x.responses = append(x.responses, m)
 	if m.status >= 200 {
 		x.final = m
+		if x.method() == "INVITE" {
+			c.ended = x
+		}
 	}
 	if m.toTag() == "" || m.status == 100 || m.status >= 300 || x.method() == "CANCEL" || x.method() == "REGISTER" {
 		return

@@ -130,8 +130,14 @@ func (s *script) direct(step step) error {
 		case "silence":
 			p.endpoint.setMode(silent)
 		case "refuse":
-			p.endpoint.setMode(refusing)
+			if len(args) > 2 && args[2] != "tcp" {
+				return fmt.Errorf("want refuse PARTY or refuse PARTY tcp")
+			}
+			p.endpoint.setMode(map[bool]mode{true: refusingStreams, false: refusing}[len(args) > 2])
 		case "listen":
+			if len(args) > 2 {
+				return p.endpoint.listenAt(args[2])
+			}
 			p.endpoint.setMode(listening)
 		case "break":
 			p.endpoint.breakConnections()
@@ -387,9 +393,10 @@ func (c *call) fact(name string) (string, bool) {
 		if x := c.lastSent(""); x != nil {
 			return x.request.branch(), true
 		}
-	case "gotbranch":
+	case "via", "from", "to", "gotcseq", "gotbranch":
 		if len(c.received) > 0 {
-			return c.received[len(c.received)-1].request.branch(), true
+			m := c.received[len(c.received)-1].request
+			return map[string]string{"via": m.get("Via"), "from": m.get("From"), "to": m.get("To"), "gotcseq": m.get("CSeq"), "gotbranch": m.branch()}[name], true
 		}
 	case "rseq":
 		if d != nil {

@@ -208,12 +208,14 @@ func toURI(uri string) string {
 // sameHop is a CANCEL, or the ACK of a non-2xx: what the INVITE looked like at its first hop (RFC 3261 §9.1, §17.1.1.3).
 func (c *call) sameHop(s *script, step step, method string) (*message, error) {
 	x := c.lastSent("INVITE")
+	if method == "ACK" && c.ended != nil {
+		x = c.ended
+	}
 	if x == nil {
 		if step.what.uri == "" {
 			return nil, fmt.Errorf("no INVITE was sent")
 		}
-		m, err := s.firstRequest(c.party, c, step)
-		return m, err
+		return s.firstRequest(c.party, c, step)
 	}
 	invite := x.request
 	m := &message{method: method, uri: invite.uri}
@@ -239,8 +241,8 @@ func (c *call) sameHop(s *script, step step, method string) (*message, error) {
 
 // ack acknowledges the last final response to an INVITE of this call.
 func (c *call) ack(s *script, step step, r *route) (*message, error) {
-	x := c.lastSent("INVITE")
-	if x == nil || x.final == nil || x.final.status >= 300 {
+	x := c.ended
+	if x == nil || x.final.status >= 300 {
 		return c.sameHop(s, step, "ACK")
 	}
 	m, err := c.inDialog(s, step, r)
