@@ -37,7 +37,7 @@ type CodeRule struct{ From, To uint16 }
 const (
 	maxAttempts = 16
 	maxForks    = 16
-	maxRelays   = 8 // relayed requests that wait for their answer
+	maxRelays   = 8 // relayed requests of one side that wait for their answer
 	maxActions  = 8 // longest list a Step returns
 )
 
@@ -75,6 +75,7 @@ type Call struct {
 	seed       uint32
 	open       uint16 // attempts without a final response, by number
 	forks      uint16 // dialogs of the callee heard of
+	early      uint16 // forks of the current attempt that ring
 	described  uint16 // forks that have sent an SDP answer in a provisional
 	acked      uint16 // forks whose 2xx was ACKed
 	byed       uint16 // forks whose BYE waits for its answer
@@ -83,19 +84,21 @@ type Call struct {
 	reinvites  uint16
 	ignored    uint16
 
-	state       State
-	outcome     Outcome
-	endedBy     Side
-	cause       Cause
-	attempt     uint8 // the one that may still win
-	attempts    uint8 // made so far
-	targets     uint8 // not tried yet
-	redirects   uint8
-	chosen      uint8 // the fork that answered; noFork before
-	relays      uint8 // relayed requests without answer
-	provisional uint8 // last 1xx to the caller, less 100
-	carried     carried
-	carriedFork uint8
+	state        State
+	outcome      Outcome
+	endedBy      Side
+	cause        Cause
+	attempt      uint8 // the one that may still win
+	attempts     uint8 // made so far
+	unsent       uint8 // of these, never sent
+	targets      uint8 // not tried yet
+	redirects    uint8
+	chosen       uint8 // the fork that answered; noFork before
+	callerRelays uint8 // relayed requests of a side without answer
+	calleeRelays uint8
+	provisional  uint8 // last 1xx to the caller, less 100
+	carried      carried
+	carriedFork  uint8
 
 	late         bool // INVITE without an offer: it comes in the 2xx, the answer in the ACK (RFC 3261 §13.2.1)
 	heard        bool // the attempt got a provisional
@@ -139,7 +142,7 @@ func (c *Call) Reset(o *Options, seed uint32) {
 		o = &defaults
 	}
 	*c = Call{
-		opts: o, seed: seed | 1, chosen: noFork,
+		opts: o, seed: seed*2654435769 | 1, chosen: noFork,
 		deadline: never, limit: never, ringing: never, answer: never, accepted: never, end: never, byeSent: never,
 		exchange: exchange{deadline: never},
 	}

@@ -94,6 +94,14 @@ func outcomeOfCause(why Cause) Outcome {
 	return LocalError
 }
 
+// failure returns code if it can end an INVITE without a session, else what the cause suggests.
+func failure(code uint16, why Cause) uint16 {
+	if code >= 300 && code <= 699 {
+		return code
+	}
+	return statusOf(why)
+}
+
 // statusOf is the final response for a caller whose call the edge ends.
 func statusOf(why Cause) uint16 {
 	switch why {

@@ -1,9 +1,6 @@
 package call
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // byeRequested answers a BYE of either side, in any state, and ends the call (RFC 3261 §15.1.2).
 func (c *Call) byeRequested(at time.Duration, ev Event) {
@@ -36,16 +33,22 @@ func (c *Call) answerBye(ev Event) {
 }
 
 // earlyBye is DLG-06. RFC 3261 §15 allows it to the caller; callees that do it nevertheless mean the
-// same: this call will not be answered.
+// same: this dialog will not be answered, and with the last one the call is over.
 func (c *Call) earlyBye(at time.Duration, ev Event) {
 	c.answerBye(ev)
-	c.reason = ev.Reason
 	if ev.Side == Caller {
+		c.reason = ev.Reason
 		c.respondFinal(Action{Code: 487})
 		c.cancelCallee(Action{Reason: ev.Reason, AtHand: true})
 		c.over(at, Cancelled, Caller, CauseBye)
 		return
 	}
+	rang := c.early&bit(ev.Fork) != 0
+	c.early &^= bit(ev.Fork)
+	if !rang || c.early != 0 {
+		return // another phone rings on
+	}
+	c.reason = ev.Reason
 	c.respondFinal(Action{Code: 480, AtHand: true, Reason: ev.Reason})
 	c.cancelCallee(Action{})
 	c.over(at, Rejected, Callee, CauseBye)
@@ -53,7 +56,7 @@ func (c *Call) earlyBye(at time.Duration, ev Event) {
 
 // hangUp ends the call because the edge wants it.
 func (c *Call) hangUp(at time.Duration, ev Event) {
-	c.stop(at, ev, cmp.Or(ev.Code, statusOf(ev.Cause)))
+	c.stop(at, ev, failure(ev.Code, ev.Cause))
 }
 
 // panicked ends a call in which the edge has met a bug of its own: once as hangUp would, the second
@@ -152,7 +155,8 @@ func (c *Call) over(at time.Duration, o Outcome, by Side, why Cause) {
 
 // settle finishes a call that waits for nothing any more.
 func (c *Call) settle(at time.Duration) {
-	if c.state != Ending || c.open != 0 || c.byed != 0 || c.byeCaller || c.byeOnAck || c.relays != 0 || c.exchange.open {
+	if c.state != Ending || c.open != 0 || c.byed != 0 || c.byeCaller || c.byeOnAck || c.exchange.open ||
+		c.callerRelays != 0 || c.calleeRelays != 0 {
 		return
 	}
 	if until := c.accepted + c.patience(); c.accepted != never && c.forked() && at < until {

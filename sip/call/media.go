@@ -1,17 +1,14 @@
 package call
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // mediaFailed makes up for the one action of the last Step that media could not serve.
 func (c *Call) mediaFailed(at time.Duration, ev Event, what carried) {
-	code := cmp.Or(ev.Code, 488)
+	code := failure(ev.Code, CauseMedia)
 	x := &c.exchange
 	switch what {
 	case carriedInvite:
-		c.attempts--
+		c.unsent++
 		c.open &^= bit(c.attempt)
 		c.respondFinal(Action{Code: code})
 		c.over(at, LocalError, Edge, CauseMedia)

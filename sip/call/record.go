@@ -75,7 +75,7 @@ type Record struct {
 	End        time.Time     // the call was over for the parties
 	Disconnect time.Duration // from our first BYE to its answer; 0 = none answered
 
-	Attempts   uint8  // INVITEs to targets
+	Attempts   uint8  // INVITEs sent to targets
 	Redirects  uint8  // 3xx followed
 	Reinvites  uint16 // re-INVITEs that crossed with a 2xx
 	LateAnswer bool   // a 2xx came after the end and was ACKed and BYEd; the carrier may bill it
@@ -89,7 +89,7 @@ func (c *Call) Record() Record {
 	return Record{
 		Outcome: c.outcome, EndedBy: c.endedBy, Cause: c.cause, Code: c.code, CalleeCode: c.calleeCode, Reason: c.reason,
 		Start: c.start, Ringing: c.moment(c.ringing), Answer: c.moment(c.answer), End: c.moment(c.end), Disconnect: c.disconnect,
-		Attempts: c.attempts, Redirects: c.redirects, Reinvites: c.reinvites, LateAnswer: c.lateAnswer, Ignored: c.ignored,
+		Attempts: c.attempts - c.unsent, Redirects: c.redirects, Reinvites: c.reinvites, LateAnswer: c.lateAnswer, Ignored: c.ignored,
 	}
 }
 

@@ -40,12 +40,20 @@ func (c *Call) relay(ev Event) {
 		c.respond(ev, refusal(ev.Method))
 	case c.setup():
 		c.respond(ev, 491) // there is no one dialog yet to pass it into
-	case c.relays == maxRelays:
+	case *c.relays(ev.Side) == maxRelays:
 		c.respondLater(ev)
 	default:
-		c.relays++
+		*c.relays(ev.Side)++
 		c.do(Action{Kind: Relay, Side: ev.Side.Other(), Method: ev.Method, Fork: c.forkOf(ev.Side.Other())})
 	}
+}
+
+// relays returns how many relayed requests of a side wait for their answer.
+func (c *Call) relays(from Side) *uint8 {
+	if from == Caller {
+		return &c.callerRelays
+	}
+	return &c.calleeRelays
 }
 
 // forkOf returns the dialog that a request to a side goes to; 0 for the caller, who has but one.
@@ -81,7 +89,7 @@ func (c *Call) updateRequested(at time.Duration, ev Event) {
 // requestAnswered takes the final response to an in-dialog request we sent.
 func (c *Call) requestAnswered(at time.Duration, ev Event) {
 	switch {
-	case c.state == Idle:
+	case c.state == Idle || ev.Side != Caller && ev.Side != Callee || ev.Code < 200:
 		c.ignore()
 	case ev.Method == BYE:
 		c.byeDone(at, ev, true)
@@ -89,10 +97,10 @@ func (c *Call) requestAnswered(at time.Duration, ev Event) {
 		c.reinviteAnswered(at, ev)
 	case ev.Method == UPDATE:
 		c.updateAnswered(at, ev)
-	case c.relays == 0:
+	case *c.relays(ev.Side.Other()) == 0:
 		c.ignore()
 	default:
-		c.relays--
+		*c.relays(ev.Side.Other())--
 		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: insideDialog(ev.Code), AtHand: true})
 		if ev.Code == 481 {
 			c.lost(at, CauseDialogLost)
@@ -104,7 +112,7 @@ func (c *Call) requestAnswered(at time.Duration, ev Event) {
 // reason to end a call; an UPDATE or re-INVITE is (RFC 3261 §12.2.1.2).
 func (c *Call) requestFailed(at time.Duration, ev Event) {
 	switch {
-	case c.state == Idle:
+	case c.state == Idle || ev.Side != Caller && ev.Side != Callee:
 		c.ignore()
 	case ev.Method == BYE:
 		c.byeDone(at, ev, false)
@@ -116,10 +124,10 @@ func (c *Call) requestFailed(at time.Duration, ev Event) {
 			return
 		}
 		c.updateFailed(at, ev.Cause)
-	case c.relays == 0:
+	case *c.relays(ev.Side.Other()) == 0:
 		c.ignore()
 	default:
-		c.relays--
+		*c.relays(ev.Side.Other())--
 		// RFC 4320 §4.1: no 408 to a non-INVITE.
 		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: 504})
 	}

@@ -32,7 +32,7 @@ func (c *Call) refuse(at time.Duration, ev Event) {
 		c.ignore()
 		return
 	}
-	c.respondFinal(Action{Code: cmp.Or(ev.Code, statusOf(ev.Cause)), RetryAfter: seconds(ev.After)})
+	c.respondFinal(Action{Code: failure(ev.Code, ev.Cause), RetryAfter: seconds(ev.After)})
 	c.over(at, outcomeOfCause(ev.Cause), Edge, ev.Cause)
 }
 
@@ -49,6 +49,7 @@ func (c *Call) inviteNext(at time.Duration) bool {
 	c.attempts++
 	c.open |= bit(c.attempt)
 	c.heard = false
+	c.early = 0
 	until := c.limit
 	if s := c.opts.Silence; s > 0 {
 		until = min(until, at+s)
@@ -76,6 +77,7 @@ func (c *Call) calleeProvisional(at time.Duration, ev Event) {
 		return // hop by hop; the end of one early dialog changes nothing for the caller
 	}
 	c.forks |= bit(ev.Fork)
+	c.early |= bit(ev.Fork)
 	if c.ringing == never {
 		c.ringing = at
 	}
@@ -148,6 +150,9 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 		return
 	}
 	c.open &^= bit(ev.Attempt)
+	if ev.Cause == CauseThrottled || ev.Cause == CauseLimit || ev.Cause == CauseUnresolved {
+		c.unsent++
+	}
 	if !c.setup() || ev.Attempt != c.attempt || c.inviteNext(at) {
 		return
 	}
