@@ -18,14 +18,8 @@ func (k *keeper) keep(b []byte) []byte {
 // in brackets and other parameters.
 func (k *keeper) value(a wire.Address) []byte {
 	start := len(k.free)
-	if len(a.Display) > 0 {
-		k.free = append(k.free, a.Display...)
-		k.free = append(k.free, ' ')
-	}
-	k.free = append(k.free, '<')
-	k.free = append(k.free, a.URI...)
-	k.free = append(k.free, '>')
+	k.free = wire.AppendNameAddr(k.free, a.Display, a.URI)
 	return k.free[start:len(k.free):len(k.free)]
 }
 
-func valueSize(a wire.Address) int { return len(a.Display) + len(a.URI) + 3 }
+func valueSize(a wire.Address) int { return len(a.Display) + len(a.URI) + 5 }

@@ -14,8 +14,9 @@ var anonymous = []byte("anonymous.invalid")
 // An anonymous caller stays anonymous.
 func AppendFrom(b []byte, from wire.Address, user []byte, host string) []byte {
 	if len(from.Display) > 0 {
+		b = append(b, '"')
 		b = append(b, from.Display...)
-		b = append(b, ' ')
+		b = append(b, "\" "...)
 	}
 	b = append(b, "<sip:"...)
 	uri, err := wire.ParseURI(from.URI)
