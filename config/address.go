@@ -118,6 +118,9 @@ func joinHostPort(host string, port uint16) string {
 // splitHostPort reads host, host:port, [v6], [v6]:port and a bare IPv6 address. The host comes back without brackets, a
 // name in lower case.
 func splitHostPort(s string) (host string, port uint16, err error) {
+	if scheme, _, _ := strings.Cut(s, ":"); strings.EqualFold(scheme, "sip") || strings.EqualFold(scheme, "sips") {
+		return "", 0, fmt.Errorf("%q is a URI, not a host", s)
+	}
 	rest := ""
 	switch {
 	case strings.HasPrefix(s, "["):

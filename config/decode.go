@@ -137,9 +137,7 @@ func (l *loader) resolve(node ast.Node, path string) (ast.Node, bool) {
 				l.refuse(node, path, fmt.Sprintf("unknown alias *%s", name))
 				return nil, false
 			}
-			delete(l.anchors, name) // an alias inside its own anchor has no end
-			defer func() { l.anchors[name] = target }()
-			node = target
+			node = target // an alias inside its own anchor ends where the types do
 		case *ast.TagNode:
 			node = n.Value
 		case nil:
@@ -170,6 +168,9 @@ func (l *loader) pairs(node ast.Node, path string, depth int) ([]*ast.MappingVal
 	default:
 		return nil, false
 	}
+	if l.values += len(all); l.values > maxValues {
+		return nil, true // decode tells
+	}
 	var own, merged []*ast.MappingValueNode
 	for _, pair := range all {
 		if _, ok := pair.Key.(*ast.MergeKeyNode); !ok {
@@ -186,8 +187,16 @@ func (l *loader) pairs(node ast.Node, path string, depth int) ([]*ast.MappingVal
 		}
 		merged = append(merged, more...)
 	}
+	if len(merged) == 0 {
+		return own, true
+	}
+	set := make(map[string]bool, len(own))
+	for _, pair := range own {
+		set[nameOf(pair.Key)] = true
+	}
 	for _, pair := range merged {
-		if !slices.ContainsFunc(own, func(o *ast.MappingValueNode) bool { return nameOf(o.Key) == nameOf(pair.Key) }) {
+		if name := nameOf(pair.Key); !set[name] {
+			set[name] = true
 			own = append(own, pair)
 		}
 	}

@@ -62,7 +62,7 @@ func (l *loader) decodeVariable(v reflect.Value, path string, keys []string, tex
 		i, err := strconv.Atoi(name)
 		switch {
 		case err != nil || i < 0 || i > v.Len():
-			l.mistake(Mistake{Origin: Origin{Env: l.env}, Key: path, Problem: fmt.Sprintf("%q is no place in this list", name),
+			l.mistake(Mistake{Origin: Origin{Env: l.env}, Key: path + "[" + name + "]", Problem: "is no place in this list",
 				Allowed: fmt.Sprintf("0 to %d, the last adds an entry", v.Len())})
 			return
 		case i == v.Len():
@@ -72,7 +72,7 @@ func (l *loader) decodeVariable(v reflect.Value, path string, keys []string, tex
 		}
 		l.decodeVariable(v.Index(i), at(path, i), keys[1:], text)
 	default:
-		l.mistake(Mistake{Origin: Origin{Env: l.env}, Key: path, Problem: fmt.Sprintf("holds no key %q", name)})
+		l.mistake(Mistake{Origin: Origin{Env: l.env}, Key: join(path, name), Problem: "is no key"})
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 
 var keys = []key{
 	{path: "sip", doc: "What the engine listens on, and its protocol timers."},
-	{path: "sip.listen", restart: true, allowed: "a list of udp://address:port, tcp://address:port, tls://address:port, each with ?public=address if need be",
+	{path: "sip.listen", restart: true, allowed: "a list of udp://address:port, tcp://address:port or tls://address:port, each with ?public=address if need be",
 		doc: "Sockets to take SIP on; ?public= shows another address outside for one of them."},
 	{path: "sip.public_address", restart: true, allowed: allowedAddress,
 		doc: "What Via, Contact and SDP show; empty: the address listened on."},
@@ -127,7 +127,7 @@ var keys = []key{
 	{path: "probe.allow_private_targets", allowed: allowedBool,
 		doc: "Whether they may reach loopback and private networks."},
 
-	{path: "trunks", allowed: "a list of trunks", doc: "Carrier connections managed by this file; the API shows them and refuses to change them."},
+	{path: "trunks", allowed: "a list of {name, server, ...}", doc: "Carrier connections managed by this file; the API shows them and refuses to change them."},
 	{path: "trunks[].name", allowed: allowedName, doc: "Name in numbers, records, metrics and logs."},
 	{path: "trunks[].server", allowed: allowedHostPort, doc: "Where requests go; without a port RFC 3263 applies."},
 	{path: "trunks[].outbound_proxy", allowed: allowedHostPort, doc: "Next hop in place of server; empty: none."},
@@ -164,7 +164,7 @@ var keys = []key{
 	{path: "trunks[].tls.key", allowed: allowedFile, doc: "PEM file with the private key of certificate."},
 	{path: "trunks[].tls.insecure", allowed: allowedBool, doc: "Whether the server's certificate goes unchecked; for tests."},
 
-	{path: "agents", allowed: "a list of agents", doc: "Where inbound calls go and who may call out."},
+	{path: "agents", allowed: "a list of {name, destinations, ...}", doc: "Where inbound calls go and who may call out."},
 	{path: "agents[].name", allowed: allowedName, doc: "Name in numbers, records and logs."},
 	{path: "agents[].destinations", allowed: "a list of {uri, priority, weight}", doc: "SIP addresses of the agent."},
 	{path: "agents[].destinations[].uri", allowed: allowedURI, doc: "SIP address; without a user the called number goes there."},
@@ -173,7 +173,7 @@ var keys = []key{
 	{path: "agents[].source_addresses", allowed: "a list of " + allowedSource, doc: "Addresses, networks or host names this agent calls from."},
 	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
 
-	{path: "numbers", allowed: "a list of numbers", doc: "Telephone numbers and where their calls go."},
+	{path: "numbers", allowed: "a list of {number, trunk, ...}", doc: "Telephone numbers and where their calls go."},
 	{path: "numbers[].number", allowed: "'+' and 3 to 15 digits, the first not 0", doc: "The number in E.164 form."},
 	{path: "numbers[].trunk", allowed: "the name of a trunk", doc: "Trunk that carries its calls."},
 	{path: "numbers[].inbound_agent", allowed: "the name of an agent", doc: "Agent its calls go to; empty: they are refused."},
@@ -190,14 +190,14 @@ var keyByPath = func() map[string]*key {
 
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// describe returns what is known of a key path with or without indexes; a value of a list is described by its list.
+// describe returns what is known of a key path with or without indexes; an element of a list by its list.
 func describe(path string) *key {
 	pattern := indexes.ReplaceAllString(path, "[]")
 	if k, ok := keyByPath[pattern]; ok {
 		return k
 	}
-	if k, ok := keyByPath[strings.TrimSuffix(pattern, "[]")]; ok {
-		return k
+	if list, ok := keyByPath[strings.TrimSuffix(pattern, "[]")]; ok {
+		return &key{path: pattern, allowed: strings.TrimPrefix(list.allowed, "a list of ")}
 	}
 	return &key{path: pattern}
 }

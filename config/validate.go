@@ -30,7 +30,7 @@ func (l *loader) validate() {
 	l.validateReferences()
 }
 
-// bad notes a mistake at the key path, unless one is known there. It stands where the value stands, or where the nearest entry
+// bad notes a mistake at the key path, unless one is known there or in an entry around it. It stands where the value stands, or where the nearest entry
 // around it does.
 func (l *loader) bad(path, format string, args ...any) {
 	l.badAllowed(path, describe(path).allow(), format, args...)
@@ -38,8 +38,10 @@ func (l *loader) bad(path, format string, args ...any) {
 
 // badAllowed is bad with its own words for what is allowed.
 func (l *loader) badAllowed(path, allowed, format string, args ...any) {
-	if l.wrong[path] {
-		return
+	for p := path; p != ""; p = outer(p) {
+		if l.wrong[p] {
+			return
+		}
 	}
 	l.mistake(Mistake{Origin: l.place(path), Key: path, Problem: fmt.Sprintf(format, args...), Allowed: allowed})
 }
