@@ -51,4 +51,12 @@ const (
 )
 
 // String returns "inbound", "outbound" or "none".
-func (d Direction) String() string { return "" }
+func (d Direction) String() string {
+	switch d {
+	case InboundCall:
+		return "inbound"
+	case OutboundCall:
+		return "outbound"
+	}
+	return "none"
+}

@@ -9,10 +9,36 @@ type Route struct {
 }
 
 // Inbound routes a call that came from t to the number called, the raw user part of Request-URI or To. The number may
-// belong to another trunk that shares a source with t, and Route.Trunk is then that one. It does not allocate unless it refuses.
-func (s *Snapshot) Inbound(t *Trunk, called []byte) (Route, *Refusal) { return Route{}, nil }
+// belong to another trunk whose sources overlap those of t, and Route.Trunk is then that one. It does not allocate unless it refuses.
+func (s *Snapshot) Inbound(t *Trunk, called []byte) (Route, *Refusal) {
+	var buf [64]byte
+	e164 := t.Plan.Normalize(called, buf[:0])
+	n := s.numbers[string(e164)]
+	if n == nil || n.Trunk.group != t.group || n.Inbound == nil || len(n.Inbound.Destinations) == 0 {
+		return Route{}, s.refuse(NoRoute, Principal{Trunk: t}, n, called, e164)
+	}
+	return Route{Trunk: n.Trunk, Agent: n.Inbound, Number: n}, nil
+}
 
 // Outbound routes a call that came from a with the caller identity caller, a raw user part: it must be a number that a
-// may use, and the number's trunk carries the call. called is the raw user part of the number dialled, for the
-// explanation only. It does not allocate unless it refuses.
-func (s *Snapshot) Outbound(a *Agent, caller, called []byte) (Route, *Refusal) { return Route{}, nil }
+// may use, and the number's trunk carries the call to called, the raw user part dialled. The number may belong to another
+// agent whose sources overlap those of a, and Route.Agent is then that one. It does not allocate unless it refuses.
+func (s *Snapshot) Outbound(a *Agent, caller, called []byte) (Route, *Refusal) {
+	var buf [64]byte
+	e164 := Normalize(caller, buf[:0])
+	n := s.numbers[string(e164)]
+	switch {
+	case n == nil || n.Outbound == nil || n.Outbound.group != a.group:
+		return Route{}, s.refuse(NumberUnverified, Principal{Agent: a}, n, caller, e164)
+	case len(n.Trunk.Servers) == 0:
+		return Route{}, s.refuse(NoTrunk, Principal{Agent: a}, n, caller, e164)
+	case len(called) == 0:
+		return Route{}, s.refuse(NoRoute, Principal{Agent: a}, n, caller, e164)
+	}
+	return Route{Trunk: n.Trunk, Agent: n.Outbound, Number: n}, nil
+}
+
+// refuse keeps copies of user and e164: they belong to the caller.
+func (s *Snapshot) refuse(reason Reason, from Principal, n *Number, user, e164 []byte) *Refusal {
+	return &Refusal{Reason: reason, Trunk: from.Trunk, Agent: from.Agent, Number: n, User: string(user), E164: string(e164), snapshot: s}
+}

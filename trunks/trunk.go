@@ -9,23 +9,23 @@ import (
 
 // Trunk is one carrier connection.
 type Trunk struct {
-	config.Trunk                  // as configured, with Domain filled in
+	config.Trunk                  // as configured; Domain and, for tls, TLS.ServerName are filled in
 	Index        int              // position in Snapshot.Trunks, for per-trunk counters of one snapshot
 	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, with the transport's default port; empty: unresolved
 	Plan         Plan             // how this carrier writes numbers
 
 	usage *usage
-	peers []*Trunk // other trunks that share a source with this one
+	group int // trunks whose sources overlap have the same group
 }
 
 // Agent is an application behind the edge.
 type Agent struct {
 	config.Agent
-	Index        int // position in Snapshot.Agents
-	Destinations []Destination
+	Index        int           // position in Snapshot.Agents
+	Destinations []Destination // hides those of config.Agent
 
 	usage *usage
-	peers []*Agent
+	group int // agents whose sources overlap have the same group
 }
 
 // Destination is one SIP address of an agent.
@@ -47,25 +47,36 @@ type usage struct{ calls atomic.Int64 }
 
 // Acquire counts one more call in progress on t, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's t or a later one's.
-func (t *Trunk) Acquire() bool { return false }
+func (t *Trunk) Acquire() bool { return t.usage.acquire(t.MaxCalls) }
 
 // Release takes back one Acquire.
-func (t *Trunk) Release() {}
+func (t *Trunk) Release() { t.usage.calls.Add(-1) }
 
 // Calls returns the calls in progress.
-func (t *Trunk) Calls() int64 { return 0 }
+func (t *Trunk) Calls() int64 { return t.usage.calls.Load() }
 
 // Acquire counts one more call in progress with a, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's a or a later one's.
-func (a *Agent) Acquire() bool { return false }
+func (a *Agent) Acquire() bool { return a.usage.acquire(a.MaxCalls) }
 
 // Release takes back one Acquire.
-func (a *Agent) Release() {}
+func (a *Agent) Release() { a.usage.calls.Add(-1) }
 
 // Calls returns the calls in progress.
-func (a *Agent) Calls() int64 { return 0 }
+func (a *Agent) Calls() int64 { return a.usage.calls.Load() }
 
-// Choose returns the index of the destination to try next, -1 when none is left. tried has bit i set for each
-// destination already tried, of the first 64; random is any number, evenly spread. The lowest priority number wins;
-// among equals the chance follows the weight (RFC 2782), and weight 0 comes only after the others.
-func (a *Agent) Choose(tried uint64, random uint64) int { return -1 }
+func (u *usage) acquire(limit *int) bool {
+	if limit == nil {
+		u.calls.Add(1)
+		return true
+	}
+	for {
+		n := u.calls.Load()
+		if n >= int64(*limit) {
+			return false
+		}
+		if u.calls.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
