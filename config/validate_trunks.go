@@ -147,6 +147,9 @@ func (l *loader) validateTrunkTLS(path string, t *Trunk) {
 
 func (l *loader) validateAgent(path string, a *Agent) {
 	l.name(path+".name", a.Name)
+	if n := len(a.Destinations); n > 64 {
+		l.badAllowed(path+".destinations", "up to 64", "%d destinations", n)
+	}
 	seen := map[URI]int{}
 	for i, d := range a.Destinations {
 		l.validateDestination(at(path+".destinations", i), d, seen, i)

@@ -16,11 +16,12 @@ type Snapshot struct {
 	Agents  []*Agent  // in the order of the configuration
 	Numbers []*Number // in the order of the configuration
 
-	trunks   map[string]*Trunk
-	agents   map[string]*Agent
-	numbers  map[string]*Number
-	sources  sources
-	warnings []string
+	trunks     map[string]*Trunk
+	agents     map[string]*Agent
+	numbers    map[string]*Number
+	sources    sources
+	unresolved []string
+	conflicts  []string
 }
 
 // Hosts returns the host names in cfg that must be resolved before Build: of servers, outbound proxies, destinations
@@ -50,7 +51,7 @@ func Hosts(cfg config.Config) []string {
 }
 
 // Build makes a Snapshot of cfg. hosts holds the addresses of each name from Hosts; a name without one leaves its
-// trunk or destination without addresses and is no error but one of Warnings. The error tells of a configuration that config.Load
+// trunk or destination without addresses and is no error but one of Unresolved. The error tells of a configuration that config.Load
 // would have refused.
 func Build(cfg config.Config, hosts map[string][]netip.Addr) (*Snapshot, error) {
 	return new(Snapshot).Rebuild(cfg, hosts)
@@ -59,7 +60,7 @@ func Build(cfg config.Config, hosts map[string][]netip.Addr) (*Snapshot, error) 
 // Rebuild is Build for a running edge: trunks and agents that keep their name keep their count of calls in progress.
 // s itself stays as it is.
 func (s *Snapshot) Rebuild(cfg config.Config, hosts map[string][]netip.Addr) (*Snapshot, error) {
-	b := builder{hosts: hosts, previous: s, next: &Snapshot{
+	b := builder{hosts: hosts, previous: s, unresolved: map[string]bool{}, next: &Snapshot{
 		trunks:  make(map[string]*Trunk, len(cfg.Trunks)),
 		agents:  make(map[string]*Agent, len(cfg.Agents)),
 		numbers: make(map[string]*Number, len(cfg.Numbers)),
@@ -79,13 +80,17 @@ func (s *Snapshot) Rebuild(cfg config.Config, hosts map[string][]netip.Addr) (*S
 			return nil, err
 		}
 	}
-	b.next.sources, b.next.warnings = b.sources.index(b.next), append(b.warnings, b.sources.conflicts()...)
+	b.next.sources, b.next.conflicts = b.sources.index(b.next), b.sources.conflicts()
+	b.next.unresolved = slices.Sorted(maps.Keys(b.unresolved))
 	return b.next, nil
 }
 
-// Warnings are sentences about what Build could not make sense of: names without an address, and addresses that names
-// of both a trunk and an agent resolved to. They are worth a log line each.
-func (s *Snapshot) Warnings() []string { return s.warnings }
+// Unresolved returns the names that Build had no address for, sorted. No call goes there or comes from there.
+func (s *Snapshot) Unresolved() []string { return s.unresolved }
+
+// Conflicts has a sentence for each address that is both a trunk's and an agent's once names are resolved. It is worth a
+// log line: calls from there are taken as the trunk's.
+func (s *Snapshot) Conflicts() []string { return s.conflicts }
 
 // Trunk returns the trunk of that name, or nil.
 func (s *Snapshot) Trunk(name string) *Trunk { return s.trunks[name] }
@@ -98,11 +103,11 @@ func (s *Snapshot) Number(e164 []byte) *Number { return s.numbers[string(e164)] 
 
 // builder gathers one Snapshot.
 type builder struct {
-	hosts    map[string][]netip.Addr
-	previous *Snapshot
-	next     *Snapshot
-	sources  sourceList
-	warnings []string
+	hosts      map[string][]netip.Addr
+	previous   *Snapshot
+	next       *Snapshot
+	sources    sourceList
+	unresolved map[string]bool
 }
 
 func (b *builder) addTrunk(c config.Trunk) error {
@@ -112,7 +117,7 @@ func (b *builder) addTrunk(c config.Trunk) error {
 	t := &Trunk{
 		Trunk:   c,
 		Index:   len(b.next.Trunks),
-		Servers: b.resolve("trunk "+c.Name, nextHop(c).Host, nextHop(c).Port, c.Transport),
+		Servers: b.resolve(nextHop(c).Host, nextHop(c).Port, c.Transport),
 		Plan:    Plan{Format: c.NumberFormat, CountryCode: c.CountryCode, NationalPrefix: c.NationalPrefix},
 		usage:   new(usage),
 	}
@@ -144,7 +149,7 @@ func (b *builder) addAgent(c config.Agent) error {
 	for _, d := range c.Destinations {
 		a.Destinations = append(a.Destinations, Destination{
 			Destination: d,
-			Addrs:       b.resolve("agent "+c.Name, d.URI.Host, d.URI.Port, d.URI.Transport),
+			Addrs:       b.resolve(d.URI.Host, d.URI.Port, d.URI.Transport),
 		})
 	}
 	if before := b.previous.agents[c.Name]; before != nil {
@@ -183,7 +188,7 @@ func (b *builder) addNumber(c config.Number) error {
 }
 
 // resolve returns the addresses of host, each with port or the transport's default port (RFC 3261 §19.1.2).
-func (b *builder) resolve(whose, host string, port uint16, transport config.Transport) []netip.AddrPort {
+func (b *builder) resolve(host string, port uint16, transport config.Transport) []netip.AddrPort {
 	if port == 0 {
 		port = 5060
 		if transport == config.TLSTransport {
@@ -198,7 +203,7 @@ func (b *builder) resolve(whose, host string, port uint16, transport config.Tran
 		addrs = append(addrs, netip.AddrPortFrom(a.Unmap(), port))
 	}
 	if len(addrs) == 0 {
-		b.warnings = append(b.warnings, fmt.Sprintf("%s: %s has no address, so no call can be sent there", whose, host))
+		b.unresolved[host] = true
 	}
 	return addrs
 }
@@ -209,7 +214,7 @@ func (b *builder) addSource(s config.Source, p Principal) {
 		return
 	}
 	if len(b.hosts[s.Host]) == 0 {
-		b.warnings = append(b.warnings, fmt.Sprintf("%s: source %s has no address, so no call is taken from there", p, s.Host))
+		b.unresolved[s.Host] = true
 	}
 	for _, a := range b.hosts[s.Host] {
 		a = a.Unmap()
