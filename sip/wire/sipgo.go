@@ -14,7 +14,7 @@ var ErrKind = errors.New("wire: the message is of the other kind")
 // objects. Headers are built from our reading of the message: sipgo's parser loses tags behind blanks, Vias with
 // blanks in sent-by, the rest of comma lists, quoted parameters, and folds the case of methods.
 // A header of a kind sipgo has a type for, but whose value is broken, comes as a generic header.
-// It returns ErrKind for a response.
+// It returns ErrKind for a response, and sipgo's error for a Request-URI of a scheme it cannot read, like "soap.beep".
 func (m *Message) SipgoRequest() (*sip.Request, error) {
 	if !m.IsRequest() {
 		return nil, ErrKind
