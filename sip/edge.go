@@ -218,7 +218,7 @@ func (e *Edge) Messages(ctx context.Context, id string) ([]Traced, error) {
 	var found []Traced
 	err := e.shards[shard].do(ctx, func(time.Time) { found = e.shards[shard].messages(id) })
 	for i := range found {
-		found[i].Bytes = redact(found[i].Bytes)
+		found[i].Bytes = Redact(found[i].Bytes)
 	}
 	return found, err
 }

@@ -33,28 +33,46 @@ type Outside struct {
 // ErrFailed wraps why no final response came.
 var ErrFailed = errors.New("no final response")
 
-// Send starts a request outside any call, on the shard that key falls to. It
-// returns when the shard has taken it over.
-func (e *Edge) Send(ctx context.Context, key uint64, o Outside) error {
-	s := e.shards[key%uint64(len(e.shards))]
-	return s.do(ctx, func(now time.Time) { s.sendOutside(now, o) })
+// Sent names a request outside any call while it is under way.
+type Sent struct {
+	shard  *shard
+	client transaction.Client
+	token  uint64
 }
 
-func (s *shard) sendOutside(now time.Time, o Outside) {
+// Cancel gives an INVITE up; its final response is still reported. It may be
+// called from anywhere and does nothing once the final response has come.
+func (s *Sent) Cancel() {
+	s.shard.post(func(now time.Time) { s.client.Cancel(now, nil) })
+}
+
+// Send starts a request outside any call, on the shard that key falls to. It
+// returns when the shard has taken it over; what becomes of it is told to
+// o.Response or o.Failed. A 2xx to an INVITE is told and then ended at once by
+// ACK and BYE. It must not be called on a shard.
+func (e *Edge) Send(ctx context.Context, key uint64, o Outside) (*Sent, error) {
+	s := e.shards[key%uint64(len(e.shards))]
+	sent := &Sent{shard: s}
+	err := s.do(ctx, func(now time.Time) { s.sendOutside(now, o, sent) })
+	return sent, err
+}
+
+func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) {
 	s.generation++
-	token := uint64(maxSlots-1)<<40 | uint64(s.generation&0xffffff)<<16 | purposeOutside
+	sent.token = uint64(maxSlots-1)<<40 | uint64(s.generation&0xffffff)<<16 | purposeOutside
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	s.out = o.Write(s.out[:0], s.branch, s.sentBy(o.Flow))
-	s.outside[token] = &outside{
+	s.outside[sent.token] = &outside{
 		answer: o.Response,
 		fail:   func(now time.Time, f transaction.Failure) { o.Failed(now, failure{f}) },
 	}
-	_, err := s.layer.Request(now, transaction.Request{
+	var err error
+	sent.client, err = s.layer.Request(now, transaction.Request{
 		Branch: s.branch, Method: o.Method, Flow: o.Flow, Bytes: s.out,
-		User: clientUser{s}, Token: token, Timers: o.Timers,
+		User: clientUser{s}, Token: sent.token, Timers: o.Timers,
 	})
 	if err != nil {
-		delete(s.outside, token)
+		delete(s.outside, sent.token)
 		o.Failed(now, err)
 	}
 }
@@ -75,6 +93,7 @@ func (s *shard) outsideResponse(now time.Time, client transaction.Client, m *wir
 		delete(s.outside, client.Token)
 	}
 	o.answer(now, m)
+	s.endOrphan(now, m)
 }
 
 func (s *shard) outsideFailed(now time.Time, client transaction.Client, f transaction.Failure) {

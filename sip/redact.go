@@ -2,10 +2,10 @@ package sip
 
 import "bytes"
 
-// redact returns a message with its credentials masked: what authenticates in
+// Redact returns a message with its credentials masked: what authenticates in
 // Authorization and Proxy-Authorization, and the keys in an SDP's a=crypto. It
 // changes b in place, keeping its length.
-func redact(b []byte) []byte {
+func Redact(b []byte) []byte {
 	for line := range bytes.Lines(b) {
 		name, value, found := bytes.Cut(line, []byte(":"))
 		if !found {

@@ -17,7 +17,7 @@ v=0
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:`+secret+`|2^20|1:4
 a=rtpmap:0 PCMU/8000
 `, "\n", "\r\n")
-	got := string(redact([]byte(message)))
+	got := string(Redact([]byte(message)))
 	if strings.Contains(got, secret) {
 		t.Errorf("a secret is left in\n%s", got)
 	}

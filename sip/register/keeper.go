@@ -17,7 +17,7 @@ import (
 // Engine sends what a Keeper asks for; *sip.Edge is one.
 type Engine interface {
 	// Send starts a request outside any call.
-	Send(ctx context.Context, key uint64, o sip.Outside) error
+	Send(ctx context.Context, key uint64, o sip.Outside) (*sip.Sent, error)
 	// Way returns where requests to a trunk's nth address leave and go, and our
 	// Contact there; false when no listener or address suits.
 	Way(t *trunks.Trunk, nth int) (transport.Flow, string, bool)

@@ -119,7 +119,7 @@ func (r *registration) send() {
 		r.failed(time.Now(), "no address of the server is known, or no listener suits it")
 		return
 	}
-	err := r.keeper.engine.Send(context.Background(), r.key, sip.Outside{
+	_, err := r.keeper.engine.Send(context.Background(), r.key, sip.Outside{
 		Method: wire.REGISTER, Flow: flow,
 		Write:    func(b, branch []byte, sentBy string) []byte { return r.write(b, branch, sentBy, flow.Proto) },
 		Response: r.response,

@@ -1,0 +1,194 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"trunkline/sip"
+	"trunkline/sip/digest"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// Engine sends what a probe asks for; *sip.Edge is one.
+type Engine interface {
+	Send(ctx context.Context, key uint64, o sip.Outside) (*sip.Sent, error)
+	Way(t *trunks.Trunk, nth int) (transport.Flow, string, bool)
+}
+
+// Options of a probe.
+type Options struct {
+	Engine   Engine        // required
+	Trunk    *trunks.Trunk // required; its Servers are resolved
+	Register bool          // the trunk registers: credentials are proven by REGISTER
+	From     string        // caller of the INVITE; empty: the trunk's user
+	To       string        // number or SIP URI to invite; empty: no INVITE
+	Timeout  time.Duration // of one request; 0: 5 s
+	Progress func(Step)    // told of each step as it ends; nil: nobody
+}
+
+var errNoWay = errors.New("the server has no address, or no listener suits it")
+
+// run is one probe under way.
+type run struct {
+	Options
+	engine  Engine
+	trunk   *trunks.Trunk
+	cache   *digest.Cache // used on one shard only
+	key     uint64
+	timeout time.Duration
+	report  Report
+	mu      sync.Mutex // guards the messages of the step under way
+}
+
+// Run probes a trunk and reports. It returns when all steps are done, or as soon
+// as ctx ends, with what is known by then; an INVITE under way is cancelled. It
+// may be called concurrently, also for the same trunk.
+func Run(ctx context.Context, o Options) Report {
+	t := o.Trunk
+	r := &run{Options: o, engine: o.Engine, trunk: t, key: rand.Uint64(), timeout: o.Timeout,
+		cache: digest.NewCache(digest.Credentials{Username: t.AuthUser, Password: t.AuthPassword.Reveal(), Realm: t.Realm}, 0)}
+	if r.timeout == 0 {
+		r.timeout = 5 * time.Second
+	}
+	r.report = Report{Trunk: t.Name, Server: t.Server.String(), Started: time.Now()}
+	if r.step(ctx, "resolve", r.resolve).Verdict == Pass {
+		r.step(ctx, "OPTIONS", r.options)
+		if o.Register {
+			r.step(ctx, "REGISTER", r.register)
+		}
+		if o.To != "" {
+			r.step(ctx, "INVITE", r.invite)
+		}
+	}
+	r.report.Duration = time.Since(r.report.Started)
+	r.report.Checks = checks(r.report.Steps, o)
+	return r.report
+}
+
+// step does one step and keeps its result.
+func (r *run) step(ctx context.Context, name string, do func(context.Context, *Step)) Step {
+	s := &Step{Name: name, Started: time.Now()}
+	do(ctx, s)
+	s.Duration = time.Since(s.Started)
+	r.mu.Lock()
+	kept := *s
+	r.mu.Unlock()
+	r.report.Steps = append(r.report.Steps, kept)
+	if r.Progress != nil {
+		r.Progress(kept)
+	}
+	return kept
+}
+
+func (r *run) resolve(_ context.Context, s *Step) {
+	flow, _, ok := r.engine.Way(r.trunk, 0)
+	if !ok {
+		s.failed(Fail, NoAddress, "%s has no usable address", r.trunk.Server)
+		return
+	}
+	s.Verdict = Pass
+	s.Detail = fmt.Sprintf("%s is %s over %s", r.trunk.Server, flow.Remote, strings.ToLower(flow.Proto.String()))
+}
+
+// options: RFC 3261 §11. Any answer shows that the carrier is there; silence
+// shows nothing.
+func (r *run) options(ctx context.Context, s *Step) {
+	x := newExchange(r, s, wire.OPTIONS)
+	x.uri, x.to, x.from = r.uri(""), r.uri(""), r.user()
+	x.timeout = min(r.timeout, 2*time.Second)
+	o := x.do(ctx)
+	switch {
+	case o.err != nil:
+		r.silent(s, o.err)
+		s.Verdict = Inconclusive
+	default:
+		s.Verdict, s.Code = Pass, o.code
+		s.Detail = fmt.Sprintf("the carrier answers: %d %s", o.code, o.reason)
+	}
+}
+
+// register asks what is bound, without changing it: a REGISTER without Contact
+// (RFC 3261 §10.2.3) proves the credentials and leaves the binding of whoever
+// uses the trunk now.
+func (r *run) register(ctx context.Context, s *Step) {
+	x := newExchange(r, s, wire.REGISTER)
+	x.uri, x.from = r.uri(""), r.trunk.AuthUser
+	x.to = "sip:" + r.trunk.AuthUser + "@" + r.trunk.Domain
+	r.judge(s, "REGISTER", x.do(ctx))
+}
+
+// invite asks for a call and gives it up as soon as the carrier has taken it up:
+// nothing rings, nothing is charged.
+func (r *run) invite(ctx context.Context, s *Step) {
+	x := newExchange(r, s, wire.INVITE)
+	x.uri = r.To
+	if !strings.HasPrefix(x.uri, "sip:") && !strings.HasPrefix(x.uri, "sips:") {
+		x.uri = r.uri(x.uri)
+	}
+	x.to, x.from, x.cancel = x.uri, r.From, true
+	if x.from == "" {
+		x.from = r.user()
+	}
+	flow, _, _ := r.engine.Way(r.trunk, 0)
+	x.body = silence(flow)
+	o := x.do(ctx)
+	if o.code == 487 || o.err == nil && o.code >= 200 && o.code < 300 || o.code == 486 || o.code == 480 || o.code == 600 {
+		s.Verdict, s.Code = Pass, o.code
+		s.Detail = fmt.Sprintf("the carrier takes the call up (%d %s); it was given up before it rang", o.code, o.reason)
+		return
+	}
+	r.judge(s, "INVITE", o)
+}
+
+// silence is an offer nobody will send media to: the call is given up before.
+func silence(f transport.Flow) string {
+	family, address := "IP4", "0.0.0.0"
+	if f.Remote.Addr().Is6() {
+		family, address = "IP6", "::"
+	}
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN %s %s\r\ns=-\r\nc=IN %[1]s %[2]s\r\nt=0 0\r\nm=audio 9 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=inactive\r\n", family, address)
+}
+
+// judge turns how a request ended into a verdict.
+func (r *run) judge(s *Step, method string, o outcome) {
+	s.Code = o.code
+	switch {
+	case o.err != nil:
+		r.silent(s, o.err)
+	case o.challenge != nil:
+		s.failed(Fail, challengeCause(o.challenge), "%d %s: %v", o.code, o.reason, o.challenge)
+	case o.code < 300:
+		s.Verdict, s.Detail = Pass, fmt.Sprintf("%d %s", o.code, o.reason)
+	default:
+		s.failed(Fail, statusCause(method, o.code), "the carrier refuses: %d %s", o.code, o.reason)
+	}
+}
+
+func (r *run) silent(s *Step, err error) {
+	cause := NoResponse
+	if errors.Is(err, sip.ErrFailed) && err.Error() == "transport_error" || !errors.Is(err, sip.ErrFailed) && !errors.Is(err, context.DeadlineExceeded) {
+		cause = Unreachable
+	}
+	s.failed(Fail, cause, "no answer: %v", err)
+}
+
+func (r *run) uri(user string) string {
+	if user == "" {
+		return "sip:" + r.trunk.Domain
+	}
+	return "sip:" + user + "@" + r.trunk.Domain
+}
+
+func (r *run) user() string {
+	if r.trunk.AuthUser != "" {
+		return r.trunk.AuthUser
+	}
+	return "trunkline"
+}
