@@ -87,7 +87,7 @@ func (b *Bridge) unreachable(a netip.AddrPort, wanted bool) bool {
 		}
 		for side := range s.path.sides {
 			e, local := &s.path.sides[side], b.parties[side].local
-			if a.Port()&^1 == e.port && (a.Addr() == local || a.Addr() == b.relay.shown(local)) {
+			if a.Port()&^1 == e.pair.port && (a.Addr() == local || a.Addr() == b.relay.shown(local)) {
 				return true
 			}
 		}

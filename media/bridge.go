@@ -130,8 +130,8 @@ func (b *Bridge) Withdraw() {
 	b.pending, b.offerSum = false, 0
 }
 
-// Settle gives back what the last answer made needless: the ports of refused lines and, with rtcp-mux agreed, the
-// RTCP sockets. Call it when the answer is final; before that, another fork may still want them.
+// Settle gives back what the last answer made needless: the ports of refused lines and, with rtcp-mux agreed, those
+// of RTCP. Call it when the answer is final; before that, another fork may still want them.
 func (b *Bridge) Settle() {
 	if b.pending || !b.answered || b.closed {
 		return
@@ -142,7 +142,12 @@ func (b *Bridge) Settle() {
 		case !s.agreed:
 			b.dropPath(s)
 		case s.mux:
-			b.relay.closeRTCP(s.path)
+			for side := range s.past {
+				if rtcp := s.path.sides[side].rtcp; rtcp != nil {
+					rtcp.meter.flow(&s.past[side], 0, b.relay.start)
+				}
+			}
+			b.relay.dropRTCP(s.path)
 		}
 	}
 }

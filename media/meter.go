@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// meter counts what one socket receives. The reader of the socket is its only writer; anybody may read it. The
+// meter counts what one plug receives. The reader of its jack is its only writer; anybody may read it. The
 // fields without atomics are the reader's own.
 type meter struct {
 	packets, bytes        atomic.Uint64 // RTP accepted

@@ -46,6 +46,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for why := range discards {
 		counter(discardedDesc, sum.discarded[why], why.String())
 	}
+	counter(discardedDesc, c.relay.strays.Load(), "no_call")
 	inUse, limit := c.relay.Ports()
 	to <- prometheus.MustNewConstMetric(portsInUseDesc, prometheus.GaugeValue, float64(inUse))
 	to <- prometheus.MustNewConstMetric(portsLimitDesc, prometheus.GaugeValue, float64(limit))

@@ -104,9 +104,9 @@ func (s *stream) ports(side Side, carried bool) (rtp, rtcp uint16) {
 	}
 	e := &s.path.sides[side]
 	if e.rtcp != nil {
-		rtcp = e.port + 1
+		rtcp = e.pair.port + 1
 	}
-	return e.port, rtcp
+	return e.pair.port, rtcp
 }
 
 // applyOffer makes the offerer's addresses count.
@@ -124,7 +124,7 @@ func (b *Bridge) applyOffer() {
 	}
 }
 
-// redescribe tells the sockets of one side what its party said about the stream.
+// redescribe tells the plugs of one side what its party said about the stream.
 func (b *Bridge) redescribe(s *stream, side Side, wanted, changed bool, o *proposal) {
 	if s.path == nil {
 		return

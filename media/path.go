@@ -1,12 +1,11 @@
 package media
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
-// path carries one stream: a port pair facing each party and the sockets on them. It lives until its line is refused
+// path carries one stream: a port pair facing each party and the plugs in them. It lives until its line is refused
 // for good or the bridge closes, and is never used again.
 type path struct {
+	lane       int
 	sides      [2]end
 	next, prev *path // the relay's list
 }
@@ -14,15 +13,15 @@ type path struct {
 // end is a path's half that faces one party.
 type end struct {
 	pool      *ports
-	port      uint16 // even; 0 = not open
-	rtp, rtcp *socket
+	pair      *pair // nil = given back
+	rtp, rtcp *plug // rtcp is nil where RTCP has no port of its own
 }
 
 // openAttempts bounds the search for a port that no other process holds.
 const openAttempts = 16
 
-// openPath takes ports and opens sockets towards both parties. begin are the routes they start with, by side. Without
-// rtcp the odd ports stay closed.
+// openPath takes ports towards both parties and makes packets flow as soon as their addresses are known. begin are the
+// routes they start with, by side. Without rtcp the odd ports stay unused.
 func (r *Relay) openPath(local [2]netip.Addr, begin [2]route, rtcp bool) (*path, *Error) {
 	r.opening.RLock()
 	defer r.opening.RUnlock()
@@ -31,17 +30,22 @@ func (r *Relay) openPath(local [2]netip.Addr, begin [2]route, rtcp bool) (*path,
 	}
 	p := new(path)
 	for side := range p.sides {
-		p.sides[side].rtp = newSocket(begin[side], false)
+		p.sides[side].rtp = newPlug(begin[side], false)
 		if rtcp {
-			p.sides[side].rtcp = newSocket(begin[side], true)
+			p.sides[side].rtcp = newPlug(begin[side], true)
 		}
 	}
 	p.join()
+	pools := [2][]*ports{r.pools.of(local[Caller]), r.pools.of(local[Callee])}
+	p.lane = freest(pools[Caller])
 	for side := range p.sides {
-		if err := r.openEnd(&p.sides[side], local[side]); err != nil {
-			r.closePath(p)
+		if err := r.takePair(&p.sides[side], p.lane, pools[side][p.lane], local[side]); err != nil {
+			r.giveBack(&p.sides[Caller])
 			return nil, err
 		}
+	}
+	for side := range p.sides {
+		p.sides[side].plugIn()
 	}
 	r.mu.Lock()
 	p.next = r.paths
@@ -53,80 +57,90 @@ func (r *Relay) openPath(local [2]netip.Addr, begin [2]route, rtcp bool) (*path,
 	return p, nil
 }
 
-// replaceEnd gives one side of an open path new ports and sockets.
+// freest returns the lane with the most free ports, so that calls spread evenly over the threads.
+func freest(lanes []*ports) int {
+	best, most := 0, -1
+	for lane, pool := range lanes {
+		if len(lanes) == 1 {
+			break
+		}
+		if free, _ := pool.free(); free > most {
+			best, most = lane, free
+		}
+	}
+	return best
+}
+
+// replaceEnd gives one side of an open path another port pair and fresh plugs.
 func (r *Relay) replaceEnd(p *path, side Side, local netip.Addr, begin route) *Error {
 	r.opening.RLock()
 	defer r.opening.RUnlock()
 	if r.closed {
 		return errNoSockets
 	}
-	fresh := end{rtp: newSocket(begin, false)}
-	if p.sides[side.Other()].rtcp != nil {
-		fresh.rtcp = newSocket(begin, true)
+	fresh := end{rtp: newPlug(begin, false)}
+	if p.sides[side].rtcp != nil {
+		fresh.rtcp = newPlug(begin, true)
 	}
-	// The new sockets must know their opposites before they open, so that they land on the same poller.
-	connect(fresh.rtp, p.sides[side.Other()].rtp)
-	connect(fresh.rtcp, p.sides[side.Other()].rtcp)
-	if err := r.openEnd(&fresh, local); err != nil {
-		r.closeEnd(&fresh)
+	if err := r.takePair(&fresh, p.lane, r.pools.of(local)[p.lane], local); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	old := p.sides[side]
 	p.sides[side] = fresh
-	p.join()
 	r.gone.add(old.rtp)
 	r.gone.add(old.rtcp)
 	r.mu.Unlock()
-	r.closeEnd(&old)
+	p.join()
+	fresh.plugIn()
+	r.giveBack(&old)
 	return nil
 }
 
-func newSocket(begin route, control bool) *socket {
-	s := &socket{control: control}
-	s.route.Store(&begin)
-	return s
-}
-
-// join makes each socket send by its opposite.
+// join makes each plug send by its opposite.
 func (p *path) join() {
-	connect(p.sides[Caller].rtp, p.sides[Callee].rtp)
-	connect(p.sides[Callee].rtp, p.sides[Caller].rtp)
-	connect(p.sides[Caller].rtcp, p.sides[Callee].rtcp)
-	connect(p.sides[Callee].rtcp, p.sides[Caller].rtcp)
-}
-
-func connect(s, other *socket) {
-	if s != nil {
-		s.other.Store(other)
+	caller, callee := &p.sides[Caller], &p.sides[Callee]
+	caller.rtp.other.Store(callee.rtp)
+	callee.rtp.other.Store(caller.rtp)
+	if caller.rtcp != nil && callee.rtcp != nil {
+		caller.rtcp.other.Store(callee.rtcp)
+		callee.rtcp.other.Store(caller.rtcp)
 	}
 }
 
-// openEnd takes a port pair on the address and opens its sockets. A port held by another process goes to the end of
-// the queue and the next one is tried.
-func (r *Relay) openEnd(e *end, local netip.Addr) *Error {
-	e.pool = r.pools.of(local)
+func (e *end) plugIn() { e.pair.plugIn(e.rtp, e.rtcp) }
+
+// takePair takes a port pair on the address and sees that its sockets are open. A port held by another process goes to the
+// end of the queue and the next one is tried.
+func (r *Relay) takePair(e *end, lane int, pool *ports, local netip.Addr) *Error {
+	e.pool = pool
 	for range openAttempts {
-		port, ok := e.pool.take(r.clock())
-		if !ok {
+		p := pool.take(r.clock())
+		if p == nil {
 			return errExhausted
 		}
-		e.rtp.local = netip.AddrPortFrom(local, port)
+		if !p.open {
+			p.rtp.local = netip.AddrPortFrom(local, p.port)
+			p.rtcp.local = netip.AddrPortFrom(local, p.port+1)
+			if result := r.engine.open(lane, p); result != opened {
+				pool.give(p, r.clock())
+				switch result {
+				case noAddress:
+					return errNoLocal
+				case portTaken:
+					continue
+				}
+				if p = pool.takeWarm(r.clock()); p == nil {
+					return errNoSockets
+				}
+			}
+			p.open = true
+		}
+		e.pair, e.rtp.jack = p, &p.rtp
 		if e.rtcp != nil {
-			e.rtcp.local = netip.AddrPortFrom(local, port+1)
+			e.rtcp.jack = &p.rtcp
 		}
-		switch r.engine.open(e.rtp, e.rtcp) {
-		case opened:
-			e.port = port
-			return nil
-		case noAddress:
-			e.pool.give(port, r.clock())
-			return errNoLocal
-		case noSockets:
-			e.pool.give(port, r.clock())
-			return errNoSockets
-		}
-		e.pool.give(port, r.clock())
+		return nil
 	}
 	return errExhausted
 }
@@ -149,43 +163,49 @@ func (r *Relay) closePath(p *path) {
 	}
 	r.mu.Unlock()
 	for side := range p.sides {
-		r.closeEnd(&p.sides[side])
+		r.giveBack(&p.sides[side])
 	}
 }
 
-// closeRTCP ends the RTCP sockets of a path whose parties send RTCP on the RTP port. The odd ports stay taken with the even ones.
-func (r *Relay) closeRTCP(p *path) {
+// dropRTCP ends the use of the odd ports of a path whose parties send RTCP to the even ones. They stay taken with those.
+func (r *Relay) dropRTCP(p *path) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for side := range p.sides {
 		if e := &p.sides[side]; e.rtcp != nil {
 			r.gone.add(e.rtcp)
-			r.engine.close(e.rtcp)
+			e.pair.rtcp.user.Store(nil)
+			e.pair.rtcp.loosen()
 			e.rtcp = nil
 		}
 	}
 }
 
-// closeEnd closes the sockets and gives the port pair back.
-func (r *Relay) closeEnd(e *end) {
-	e.close(r.engine)
-	if e.port != 0 {
-		e.pool.give(e.port, r.clock())
-		e.port = 0
+// giveBack ends the use of a port pair.
+func (r *Relay) giveBack(e *end) {
+	if e.pair == nil {
+		return
 	}
+	e.pair.pullOut()
+	if e.pair.open && !r.engine.keeps() {
+		r.engine.close(e.pair)
+		e.pair.open = false
+	}
+	e.pool.give(e.pair, r.clock())
+	e.pair = nil
 }
 
-func (p *path) closeSockets(by engine) {
-	for side := range p.sides {
-		p.sides[side].close(by)
-	}
-}
-
-func (e *end) close(by engine) {
-	if e.rtp != nil {
-		by.close(e.rtp)
-	}
-	if e.rtcp != nil {
-		by.close(e.rtcp)
-	}
+// trim closes the sockets on a lane that no call has wanted for a while, at most some at a time. The lane's reader calls it.
+func (r *Relay) trim(lane int) {
+	now := r.clock()
+	r.pools.on(lane, func(pool *ports) {
+		for range 64 {
+			p := pool.trim(now, r.options.Keep)
+			if p == nil {
+				return
+			}
+			r.engine.close(p)
+			pool.give(&pair{port: p.port}, now)
+		}
+	})
 }

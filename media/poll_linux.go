@@ -12,165 +12,150 @@ import (
 	"unsafe"
 )
 
-// The raw engine: a few threads, each with an epoll set, that receive and send by raw system calls. A call of the
+// The raw engine: a few pollers, each with an epoll set and a thread to itself, that receive and send by raw system calls. A call of the
 // runtime's own (entersyscall, netpoller) costs more than the work on a packet; docs/decisions/0003-media-relay.md has the figures.
 //
 // A raw call keeps its scheduler slot (P), and the runtime cannot take it away. Three rules keep that harmless:
 //   - The wait is epoll_pwait, which the kernel never restarts after a signal. The runtime's preemption signal ends it
 //     with EINTR, and then Gosched lets a garbage collection or another goroutine in. All other calls return at once.
 //   - The loop calls Gosched now and then under load too: it may have no other preemption point.
-//   - A thread without packets for idleAfter waits by an ordinary system call, which gives the P away; one without
-//     sockets waits on a channel.
+//   - A poller without packets for idleAfter waits by an ordinary system call, which gives the P away; one without
+//     jacks waits on a channel.
+//
+// A jack whose source is locked and steady is connected to it: sending then needs no route look-up, and the kernel
+// drops strangers before they cost us anything.
 const (
-	idleAfter   = 20 * time.Millisecond // how long a raw wait lasts
-	idleWait    = lingers               // how long an ordinary one does
-	batch       = 64                    // events per wait
-	yieldAfter  = 512                   // events between two Gosched under load
-	maxDatagram = 8192                  // longer ones are dropped: nothing in RTP over UDP comes near
-	reapSoon    = 256                   // closed sockets that are worth a wake-up
-)
+	idleAfter  = 20 * time.Millisecond  // how long a raw wait lasts
+	idleWait   = 100 * time.Millisecond // how long an ordinary one does
+	trimAfter  = time.Second            // between two looks for jacks nobody wants
+	batch      = 64                     // events per wait
+	yieldAfter = 512                    // events between two Gosched under load
 
-// plug is what the raw engine keeps in a socket.
-type plug struct {
-	fd     int32
-	poller *poller
-}
+	steady     = 50  // packets in a row from the described address before the jack is connected: a second
+	steadyElse = 500 // the same from any other source, which a better one may still replace
+)
 
 const haveRaw = true
 
-// rawEngine spreads sockets over its pollers.
+// wire is what the raw engine keeps in a jack. fd and poller never change while it is open.
+type wire struct {
+	fd        int32
+	poller    *poller
+	connected atomic.Bool
+	joined    *route // the route whose source the jack is connected to; the poller's own
+}
+
+// rawEngine is a lane for each of its pollers.
 type rawEngine struct {
 	clock   func() time.Duration
-	pollers []*poller
+	trim    func(lane int)
+	stray   func()
 	table   fdTable
-	mu      sync.Mutex
-	started int
 	wg      sync.WaitGroup
+	mu      sync.Mutex
+	pollers []*poller // nil = not started yet
 }
 
-// newRawEngine makes the engine; threads start when the first sockets come.
-func newRawEngine(threads int, clock func() time.Duration) (engine, error) {
-	return &rawEngine{clock: clock, pollers: make([]*poller, threads)}, nil
+func newRawEngine(threads int, clock func() time.Duration, trim func(lane int), stray func()) (engine, error) {
+	return &rawEngine{clock: clock, trim: trim, stray: stray, pollers: make([]*poller, threads)}, nil
 }
 
+func (e *rawEngine) lanes() int   { return len(e.pollers) }
 func (e *rawEngine) threads() int { return len(e.pollers) }
+func (e *rawEngine) keeps() bool  { return true }
 
-// open puts the sockets of a component on the poller of its other side, so that one thread owns both.
-func (e *rawEngine) open(rtp, rtcp *socket) openResult {
-	p := rtp.other.Load().plug.poller
-	if p == nil {
-		if p = e.choose(); p == nil {
-			return noSockets
-		}
-	}
-	fd, result := bindUDP(rtp.local)
+func (e *rawEngine) open(lane int, p *pair) openResult {
+	poller, result := e.poller(lane)
 	if result != opened {
 		return result
 	}
-	if rtcp != nil {
-		control, result := bindUDP(rtcp.local)
-		if result != opened {
-			rawClose(fd)
-			return result
-		}
-		rtcp.plug = plug{fd: control, poller: p}
+	rtp, result := bindUDP(p.rtp.local)
+	if result != opened {
+		return result
 	}
-	rtp.plug = plug{fd: fd, poller: p}
-	p.sockets.Add(1)
-	if rtcp != nil {
-		p.sockets.Add(1)
+	rtcp, result := bindUDP(p.rtcp.local)
+	if result != opened {
+		rawClose(rtp)
+		return result
 	}
-	for _, s := range [...]*socket{rtp, rtcp} {
-		if s != nil && !p.watch(s) {
-			e.close(rtp)
-			if rtcp != nil {
-				e.close(rtcp)
-			}
-			return noSockets
-		}
+	p.rtp.wire = wire{fd: rtp, poller: poller}
+	p.rtcp.wire = wire{fd: rtcp, poller: poller}
+	poller.jacks.Add(2)
+	if !poller.watch(&p.rtp) || !poller.watch(&p.rtcp) {
+		poller.bury(p)
+		return noSockets
 	}
-	p.unpark()
+	poller.unpark()
 	return opened
 }
 
-// watch makes the poller read the socket.
-func (p *poller) watch(s *socket) bool {
-	p.engine.table.set(s.plug.fd, s) // before the kernel can report it
-	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: s.plug.fd}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.epoll), syscall.EPOLL_CTL_ADD, uintptr(s.plug.fd), uintptr(unsafe.Pointer(&event)), 0, 0)
-	return errno == 0
-}
-
-// choose returns the poller with the fewest sockets, starting those that do not run yet.
-func (e *rawEngine) choose() *poller {
+// poller returns the lane's poller and starts it if it is the first time.
+func (e *rawEngine) poller(lane int) (*poller, openResult) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.started < len(e.pollers) {
-		p, err := newPoller(e)
-		if err == nil {
-			e.pollers[e.started] = p
-			e.started++
-			e.wg.Go(p.run) // ends at stop
-			return p
+	if e.pollers[lane] == nil {
+		p, err := newPoller(e, lane)
+		if err != nil {
+			return nil, noSockets
 		}
+		e.pollers[lane] = p
+		e.wg.Go(p.run) // ends at stop
 	}
-	var least *poller
-	for _, p := range e.pollers[:e.started] {
-		if least == nil || p.sockets.Load() < least.sockets.Load() {
-			least = p
-		}
-	}
-	return least
+	return e.pollers[lane], opened
 }
 
-func (e *rawEngine) close(s *socket) {
-	p := s.plug.poller
-	if p == nil || s.closed.Swap(true) {
-		return
-	}
-	p.mu.Lock()
-	p.dead = append(p.dead, s)
-	many := len(p.dead) == reapSoon
-	p.mu.Unlock()
-	p.dirty.Store(true)
-	if many {
-		p.nudge()
+// close is called by the lane's poller only, between two waits. So a descriptor is never given to a new socket while
+// an event for the old one may still be on its way, and no packet is ever read in the name of another call.
+func (e *rawEngine) close(p *pair) {
+	for _, j := range [...]*jack{&p.rtp, &p.rtcp} {
+		e.table.set(j.wire.fd, nil)
+		rawClose(j.wire.fd)
+		j.wire.poller.jacks.Add(-1)
 	}
 }
 
 func (e *rawEngine) stop() {
 	e.mu.Lock()
-	running := e.pollers[:e.started]
-	e.mu.Unlock()
-	for _, p := range running {
-		p.stopping.Store(true)
-		p.nudge()
-		p.unpark()
+	for _, p := range e.pollers {
+		if p != nil {
+			p.stopping.Store(true)
+			p.nudge()
+			p.unpark()
+		}
 	}
+	e.mu.Unlock()
 	e.wg.Wait()
+	e.table.clear(rawClose)
 }
 
-// poller is one thread: an epoll set and the loop that serves it. Only the loop closes descriptors, between two
-// waits. So a number is never given to a new socket while an event for the old one may still be on its way, and no
-// packet of a new call is ever read in the name of an old one.
+// loosen undoes the connection of a jack. The call's goroutine comes here after it published a route without a source,
+// or took the plug out; the poller after it connected and finds that this has happened meanwhile.
+func (j *jack) loosen() {
+	if j.wire.connected.Swap(false) {
+		var unspecified sockaddr // AF_UNSPEC is 0
+		syscall.RawSyscall(syscall.SYS_CONNECT, uintptr(j.wire.fd), uintptr(unsafe.Pointer(&unspecified.bytes)), syscall.SizeofSockaddrInet4)
+	}
+}
+
+// poller is one thread's work: an epoll set and the loop that serves it.
 type poller struct {
 	engine   *rawEngine
+	lane     int
 	epoll    int32
 	alarm    int32 // eventfd, to end a wait
-	sockets  atomic.Int32
+	jacks    atomic.Int32
 	stopping atomic.Bool
 	wake     chan struct{} // has room for one
 
-	dirty atomic.Bool
-	mu    sync.Mutex
-	dead  []*socket // closed by their calls, to be freed
+	mu     sync.Mutex
+	graves []*pair // opened by half, to be closed
 
 	events [batch]syscall.EpollEvent
 	packet [maxDatagram]byte
 	source sockaddr
 }
 
-func newPoller(e *rawEngine) (*poller, error) {
+func newPoller(e *rawEngine, lane int) (*poller, error) {
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -186,7 +171,22 @@ func newPoller(e *rawEngine) (*poller, error) {
 		rawClose(int32(epoll))
 		return nil, err
 	}
-	return &poller{engine: e, epoll: int32(epoll), alarm: int32(alarm), wake: make(chan struct{}, 1)}, nil
+	return &poller{engine: e, lane: lane, epoll: int32(epoll), alarm: int32(alarm), wake: make(chan struct{}, 1)}, nil
+}
+
+// watch makes the poller read the jack.
+func (p *poller) watch(j *jack) bool {
+	p.engine.table.set(j.wire.fd, j) // before the kernel can report it
+	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: j.wire.fd}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.epoll), syscall.EPOLL_CTL_ADD, uintptr(j.wire.fd), uintptr(unsafe.Pointer(&event)), 0, 0)
+	return errno == 0
+}
+
+// bury leaves a pair to the poller to be closed.
+func (p *poller) bury(dead *pair) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.graves = append(p.graves, dead)
 }
 
 // nudge ends the wait the poller may be in.
@@ -195,7 +195,7 @@ func (p *poller) nudge() {
 	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(p.alarm), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// unpark wakes the poller if it waits for its first socket.
+// unpark wakes the poller if it waits for its first jack.
 func (p *poller) unpark() {
 	select {
 	case p.wake <- struct{}{}:
@@ -203,40 +203,49 @@ func (p *poller) unpark() {
 	}
 }
 
-// run serves packets until stop.
+// run serves packets until stop. It is not locked to its thread: that would make each Gosched ten times dearer and
+// bring nothing, since a goroutine in raw calls leaves its thread at no other time.
 func (p *poller) run() {
-	runtime.LockOSThread() // the thread ends with the loop
-	var busy time.Duration // when packets came last
+	var busy, trimmed time.Duration // when packets came last, when jacks were trimmed last
 	idle, served := false, 0
-	for {
-		if p.dirty.Swap(false) {
-			p.reap()
-		}
-		if p.sockets.Load() == 0 {
-			if p.stopping.Load() {
-				break
-			}
+	for !p.stopping.Load() {
+		if p.jacks.Load() == 0 {
 			<-p.wake
 			continue
 		}
 		n := p.wait(idle)
 		now := p.engine.clock()
-		if n == 0 {
-			idle = now-busy > idleAfter
-			runtime.Gosched()
-			continue
-		}
-		idle, busy = false, now
 		for i := range p.events[:n] {
 			p.serve(p.events[i].Fd, now)
 		}
-		if served += n; served >= yieldAfter {
+		if n > 0 {
+			idle, busy = false, now
+		} else {
+			idle = now-busy > idleAfter
+		}
+		if served += n; n == 0 || served >= yieldAfter {
 			served = 0
 			runtime.Gosched()
+		}
+		if now-trimmed > trimAfter {
+			trimmed = now
+			p.reap()
 		}
 	}
 	rawClose(p.alarm)
 	rawClose(p.epoll)
+}
+
+// reap closes the jacks nobody wants.
+func (p *poller) reap() {
+	p.mu.Lock()
+	graves := p.graves
+	p.graves = nil
+	p.mu.Unlock()
+	for _, dead := range graves {
+		p.engine.close(dead)
+	}
+	p.engine.trim(p.lane)
 }
 
 // wait returns the number of events; 0 when it ended without one, or was interrupted.
@@ -255,10 +264,10 @@ func (p *poller) wait(idle bool) int {
 	return int(n)
 }
 
-// serve receives one packet and sends it on. More that wait on the same socket are reported again by the next wait.
+// serve receives one packet and sends it on. More that wait on the same jack are reported again by the next wait.
 func (p *poller) serve(fd int32, now time.Duration) {
-	s := p.engine.table.get(fd)
-	if s == nil {
+	j := p.engine.table.get(fd)
+	if j == nil {
 		if fd == p.alarm {
 			var count uint64
 			syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&count)), 8)
@@ -269,34 +278,76 @@ func (p *poller) serve(fd int32, now time.Duration) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p.packet[0])), maxDatagram,
 		syscall.MSG_DONTWAIT|syscall.MSG_TRUNC, uintptr(unsafe.Pointer(&p.source.bytes)), uintptr(unsafe.Pointer(&p.source.length)))
 	if errno != 0 {
-		return // EAGAIN: a datagram with a bad checksum; others: an error of an earlier packet, now cleared
+		return // a datagram with a bad checksum is gone (EAGAIN), or the error of an earlier packet is now cleared
 	}
-	if n > maxDatagram {
-		s.discard(Malformed)
+	user := j.user.Load()
+	if user == nil {
+		p.engine.stray()
 		return
 	}
-	out := s.take(p.packet[:n], p.source.addrPort(), now)
+	if n > maxDatagram {
+		user.discard(Malformed)
+		return
+	}
+	out := user.take(p.packet[:n], p.source.addrPort(), now)
 	if out == nil {
 		return
 	}
-	_, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(s.other.Load().plug.fd), uintptr(unsafe.Pointer(&p.packet[0])), n,
-		syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&out.wire.bytes)), uintptr(out.wire.length))
-	if errno != 0 {
-		s.drop(p.packet[:n], SendFailed)
+	if !p.send(user.other.Load().jack, out, n) {
+		user.drop(p.packet[:n], SendFailed)
 	}
+	p.settleDown(j, user)
 }
 
-// reap frees the sockets that calls have closed.
-func (p *poller) reap() {
-	p.mu.Lock()
-	dead := p.dead
-	p.dead = nil
-	p.mu.Unlock()
-	for _, s := range dead {
-		p.engine.table.set(s.plug.fd, nil)
-		rawClose(s.plug.fd)
+// send sends the first n bytes of the packet.
+func (p *poller) send(j *jack, to *route, n uintptr) bool {
+	if j.wire.joined == to {
+		switch p.sendTo(j.wire.fd, n, nil) {
+		case 0:
+			return true
+		case syscall.EDESTADDRREQ: // loosened meanwhile
+			j.wire.joined = nil
+		case syscall.ECONNREFUSED: // what an earlier packet met; this one was not sent for it
+		default:
+			return false
+		}
 	}
-	p.sockets.Add(int32(-len(dead)))
+	return p.sendTo(j.wire.fd, n, &to.wire) == 0
+}
+
+func (p *poller) sendTo(fd int32, n uintptr, to *sockaddr) syscall.Errno {
+	var address, length uintptr
+	if to != nil {
+		address, length = uintptr(unsafe.Pointer(&to.bytes)), uintptr(to.length)
+	}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p.packet[0])), n,
+		syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, address, length)
+	return errno
+}
+
+// settleDown connects the jack once its source has been steady.
+func (p *poller) settleDown(j *jack, user *plug) {
+	w := &j.wire
+	r := user.route.Load()
+	if w.joined == r {
+		return
+	}
+	if user.streak++; user.streak < steadyElse && (r.trust != described || user.streak < steady) {
+		return
+	}
+	user.streak = 0
+	if r.dest != r.source {
+		return // not learned yet, or on hold
+	}
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CONNECT, uintptr(w.fd), uintptr(unsafe.Pointer(&r.wire.bytes)), uintptr(r.wire.length)); errno != 0 {
+		return
+	}
+	w.joined = r
+	w.connected.Store(true)
+	if j.user.Load() != user || user.route.Load() != r {
+		w.joined = nil
+		j.loosen()
+	}
 }
 
 // bindUDP opens and binds a socket.
@@ -307,6 +358,10 @@ func bindUDP(local netip.AddrPort) (int32, openResult) {
 	}
 	fd, _, errno := syscall.RawSyscall(syscall.SYS_SOCKET, uintptr(family), syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if errno != 0 {
+		return 0, noSockets
+	}
+	if fd >= maxDescriptors {
+		rawClose(int32(fd))
 		return 0, noSockets
 	}
 	if family == syscall.AF_INET6 {
@@ -324,10 +379,6 @@ func bindUDP(local netip.AddrPort) (int32, openResult) {
 		}
 		return 0, noSockets
 	}
-	if fd >= maxDescriptors {
-		rawClose(int32(fd))
-		return 0, noSockets
-	}
 	return int32(fd), opened
 }
 
@@ -340,15 +391,15 @@ func rawClose(fd int32) { syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 
 // maxDescriptors bounds the table; more than a million open files is another machine.
 const maxDescriptors = 1 << 20
 
-// fdTable finds the socket of a descriptor. Calls fill it, pollers read and clear it.
+// fdTable finds the jack of a descriptor. Calls fill it, pollers read and clear it.
 type fdTable struct {
 	mu     sync.Mutex
 	chunks [maxDescriptors / 1024]atomic.Pointer[fdChunk]
 }
 
-type fdChunk [1024]atomic.Pointer[socket]
+type fdChunk [1024]atomic.Pointer[jack]
 
-func (t *fdTable) get(fd int32) *socket {
+func (t *fdTable) get(fd int32) *jack {
 	chunk := t.chunks[fd>>10].Load()
 	if chunk == nil {
 		return nil
@@ -356,7 +407,7 @@ func (t *fdTable) get(fd int32) *socket {
 	return chunk[fd&1023].Load()
 }
 
-func (t *fdTable) set(fd int32, s *socket) {
+func (t *fdTable) set(fd int32, j *jack) {
 	chunk := &t.chunks[fd>>10]
 	if chunk.Load() == nil {
 		t.mu.Lock()
@@ -365,5 +416,20 @@ func (t *fdTable) set(fd int32, s *socket) {
 		}
 		t.mu.Unlock()
 	}
-	chunk.Load()[fd&1023].Store(s)
+	chunk.Load()[fd&1023].Store(j)
+}
+
+// clear empties the table and calls done with each descriptor that was in it.
+func (t *fdTable) clear(done func(fd int32)) {
+	for i := range t.chunks {
+		chunk := t.chunks[i].Load()
+		if chunk == nil {
+			continue
+		}
+		for k := range chunk {
+			if chunk[k].Swap(nil) != nil {
+				done(int32(i<<10 | k))
+			}
+		}
+	}
 }

@@ -9,34 +9,32 @@ import (
 	"time"
 )
 
-// portableEngine reads each socket in its own goroutine, on package net. It serves where the raw engine does not
+// portableEngine reads each jack in its own goroutine, on package net. It serves where the raw engine does not
 // exist, and the tests run on both.
 type portableEngine struct {
 	clock func() time.Duration
+	stray func()
 	wg    sync.WaitGroup
 }
 
+// portableDatagram is the largest datagram it relays, in bytes: each goroutine needs a buffer of its own.
+const portableDatagram = 2048
+
+func (e *portableEngine) lanes() int   { return 1 }
+func (e *portableEngine) keeps() bool  { return false }
 func (e *portableEngine) threads() int { return 0 }
 
-func (e *portableEngine) open(rtp, rtcp *socket) openResult {
-	for _, s := range []*socket{rtp, rtcp} {
-		if s == nil {
-			continue
-		}
-		conn, err := listen(s.local)
-		if err != nil {
-			if s == rtcp {
-				rtp.conn.Close()
-				rtp.conn = nil
-			}
-			return openResultOf(err)
-		}
-		s.conn = conn
+func (e *portableEngine) open(_ int, p *pair) openResult {
+	var err error
+	if p.rtp.conn, err = listen(p.rtp.local); err != nil {
+		return openResultOf(err)
 	}
-	e.wg.Go(func() { e.read(rtp) }) // ends when the connection is closed
-	if rtcp != nil {
-		e.wg.Go(func() { e.read(rtcp) })
+	if p.rtcp.conn, err = listen(p.rtcp.local); err != nil {
+		p.rtp.conn.Close()
+		return openResultOf(err)
 	}
+	e.wg.Go(func() { e.read(&p.rtp) }) // both end when the jacks are closed
+	e.wg.Go(func() { e.read(&p.rtcp) })
 	return opened
 }
 
@@ -46,10 +44,11 @@ func listen(local netip.AddrPort) (*net.UDPConn, error) {
 		network = "udp6"
 	}
 	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
-	if err == nil {
-		err = conn.SetReadBuffer(receiveRoom)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	conn.SetReadBuffer(receiveRoom) // a smaller buffer than wanted is no reason to refuse a call
+	return conn, nil
 }
 
 func openResultOf(err error) openResult {
@@ -62,39 +61,35 @@ func openResultOf(err error) openResult {
 	return noSockets
 }
 
-func (e *portableEngine) read(s *socket) {
-	packet := make([]byte, 2048) // longer ones cannot be told from cut ones here; RTP over UDP stays under 1500
+func (e *portableEngine) read(j *jack) {
+	packet := make([]byte, portableDatagram+1)
 	for {
-		n, source, err := s.conn.ReadFromUDPAddrPort(packet)
+		n, source, err := j.conn.ReadFromUDPAddrPort(packet)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
-			s.discard(Malformed)
+		user := j.user.Load()
+		switch {
+		case user == nil:
+			e.stray()
+			continue
+		case err != nil || n > portableDatagram:
+			user.discard(Malformed)
 			continue
 		}
-		out := s.take(packet[:n], netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), e.clock())
+		out := user.take(packet[:n], netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), e.clock())
 		if out == nil {
 			continue
 		}
-		if _, err := s.other.Load().conn.WriteToUDPAddrPort(packet[:n], out.dest); err != nil {
-			s.drop(packet[:n], SendFailed)
+		if _, err := user.other.Load().jack.conn.WriteToUDPAddrPort(packet[:n], out.dest); err != nil {
+			user.drop(packet[:n], SendFailed)
 		}
 	}
 }
 
-func (e *portableEngine) close(s *socket) {
-	if s.conn != nil && !s.closed.Swap(true) {
-		s.conn.Close()
-	}
+func (e *portableEngine) close(p *pair) {
+	p.rtp.conn.Close()
+	p.rtcp.conn.Close()
 }
 
 func (e *portableEngine) stop() { e.wg.Wait() }
-
-// noEngine counts ports and opens nothing.
-type noEngine struct{}
-
-func (noEngine) open(*socket, *socket) openResult { return opened }
-func (noEngine) close(s *socket)                  { s.closed.Store(true) }
-func (noEngine) stop()                            {}
-func (noEngine) threads() int                     { return 0 }

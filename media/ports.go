@@ -6,102 +6,147 @@ import (
 	"time"
 )
 
-// ports hands out the even RTP ports of one local address; the odd one above each is for its RTCP. RFC 3550 §11.
+// ports hands out the even RTP ports of one local address on one lane; the odd one above each is for its RTCP. RFC 3550 §11.
 //
-// Free ports stand in a queue: taken at the front, given back at the end. So the port that rested longest goes next
-// and a late packet of the last call finds nobody, and none is used again before its quarantine has passed.
+// Free ports stand in two queues: warm ones, whose sockets are still open, and cold ones. A warm one that has rested
+// for the quarantine goes first, else the longest-closed cold one; only when ports run short a warm one may go after
+// the least rest. So late packets of a call find nobody, and a quiet edge keeps few sockets open.
 type ports struct {
-	mu         sync.Mutex
-	queue      []restingPort // a ring
-	front      int
-	free       int
 	quarantine time.Duration
+	least      time.Duration // rest that is always kept
+
+	mu    sync.Mutex
+	warm  ring[*pair]
+	cold  ring[cold]
+	total int
 }
 
-type restingPort struct {
+// cold is a port without sockets.
+type cold struct {
 	port   uint16
-	usable time.Duration // when its quarantine ends, since the relay's start
+	usable time.Duration // since the relay's start
 }
 
-// newPorts makes a pool of the pairs inside low–high. shuffle orders them so that the next port cannot be guessed; nil leaves them rising.
-func newPorts(low, high int, quarantine time.Duration, shuffle func(n int, swap func(i, j int))) *ports {
-	low += low & 1
-	p := &ports{quarantine: quarantine}
-	for port := low; port+1 <= high; port += 2 {
-		p.queue = append(p.queue, restingPort{port: uint16(port)})
-	}
-	p.free = len(p.queue)
-	if shuffle != nil {
-		shuffle(p.free, func(i, j int) { p.queue[i], p.queue[j] = p.queue[j], p.queue[i] })
-	}
-	return p
-}
-
-// take returns an even port nobody uses; false = all are in use or in quarantine.
-func (p *ports) take(now time.Duration) (uint16, bool) {
+// take returns a pair nobody uses, its jacks open or not; nil = all are in use or too fresh.
+func (p *ports) take(now time.Duration) *pair {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.free == 0 || p.queue[p.front].usable > now {
-		return 0, false
+	switch {
+	case p.warm.count > 0 && now-p.warm.peek().since >= p.quarantine:
+		return p.warm.pop()
+	case p.cold.count > 0 && p.cold.peek().usable <= now:
+		return &pair{port: p.cold.pop().port}
+	case p.warm.count > 0 && now-p.warm.peek().since >= p.least:
+		return p.warm.pop()
 	}
-	port := p.queue[p.front].port
-	p.front++
-	if p.front == len(p.queue) {
-		p.front = 0
-	}
-	p.free--
-	return port, true
+	return nil
 }
 
-// give takes a port back; it rests until its quarantine is over.
-func (p *ports) give(port uint16, now time.Duration) {
+// takeWarm returns a rested pair whose jacks are open already; nil = there is none.
+func (p *ports) takeWarm(now time.Duration) *pair {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	end := p.front + p.free
-	if end >= len(p.queue) {
-		end -= len(p.queue)
+	if p.warm.count == 0 || now-p.warm.peek().since < p.least {
+		return nil
 	}
-	p.queue[end] = restingPort{port: port, usable: now + p.quarantine}
-	p.free++
+	return p.warm.pop()
 }
 
-// used returns how many pairs are taken, and how many there are.
-func (p *ports) used() (inUse, limit int) {
+// give takes a pair back. If its jacks are open they stay so until trim finds them.
+func (p *ports) give(back *pair, now time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) - p.free, len(p.queue)
+	if back.open {
+		back.since = now
+		p.warm.push(back)
+	} else {
+		p.cold.push(cold{back.port, now + p.least})
+	}
 }
 
-// portPools are the pools of every local address met so far.
+// trim takes out a warm pair that nobody wanted for so long; nil = there is none. Its jacks must be closed and it must be given back.
+func (p *ports) trim(now, keep time.Duration) *pair {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.warm.count == 0 || now-p.warm.peek().since < keep {
+		return nil
+	}
+	return p.warm.pop()
+}
+
+// free returns how many pairs are not in use, and how many there are.
+func (p *ports) free() (free, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.warm.count + p.cold.count, p.total
+}
+
+// portPools are the ports of every local address met so far, shared out among the engine's lanes.
 type portPools struct {
+	low, high  int
+	quarantine time.Duration
+	least      time.Duration
+	lanes      int
+	shuffle    func(n int, swap func(i, j int)) // so that the next port cannot be guessed; nil = they rise
+
 	mu    sync.RWMutex
-	pools map[netip.Addr]*ports
-	fresh func() *ports
+	pools map[netip.Addr][]*ports // by lane
 }
 
-func (p *portPools) of(local netip.Addr) *ports {
+// of returns the pools of an address, by lane.
+func (p *portPools) of(local netip.Addr) []*ports {
 	p.mu.RLock()
-	pool := p.pools[local]
+	lanes := p.pools[local]
 	p.mu.RUnlock()
-	if pool != nil {
-		return pool
+	if lanes != nil {
+		return lanes
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if pool = p.pools[local]; pool == nil {
-		pool = p.fresh()
-		p.pools[local] = pool
+	if lanes = p.pools[local]; lanes == nil {
+		lanes = p.share()
+		p.pools[local] = lanes
 	}
-	return pool
+	return lanes
 }
 
-// used sums the pools.
-func (p *portPools) used() (inUse, limit int) {
+// share deals the even ports out.
+func (p *portPools) share() []*ports {
+	var even []uint16
+	for port := p.low + p.low&1; port+1 <= p.high; port += 2 {
+		even = append(even, uint16(port))
+	}
+	if p.shuffle != nil {
+		p.shuffle(len(even), func(i, j int) { even[i], even[j] = even[j], even[i] })
+	}
+	lanes := make([]*ports, p.lanes)
+	for i := range lanes {
+		lanes[i] = &ports{quarantine: p.quarantine, least: p.least}
+	}
+	for i, port := range even {
+		lane := lanes[i%p.lanes]
+		lane.cold.push(cold{port: port})
+		lane.total++
+	}
+	return lanes
+}
+
+// on calls visit with every pool of a lane.
+func (p *portPools) on(lane int, visit func(*ports)) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	for _, pool := range p.pools {
-		used, size := pool.used()
-		inUse, limit = inUse+used, limit+size
+	for _, lanes := range p.pools {
+		visit(lanes[lane])
+	}
+}
+
+// used sums the pools: pairs taken, and pairs there are.
+func (p *portPools) used() (inUse, limit int) {
+	for lane := range p.lanes {
+		p.on(lane, func(pool *ports) {
+			free, total := pool.free()
+			inUse, limit = inUse+total-free, limit+total
+		})
 	}
 	return inUse, limit
 }

@@ -38,9 +38,10 @@ type Options struct {
 	Threads           int    // relay threads of the raw engine; 0 = one per CPU. They start with the first bridge
 	Engine            Engine // how packets are read
 	Latch             Latch  // for sides that Bridge.Peer says nothing about
-	// Quarantine is the least time a port rests before it is used again; 0 = 200 ms, which is also the least. The port
-	// that rested longest always goes first, so only a relay short of ports comes near it.
+	// Quarantine is how long a port rests before it is used again; 0 = 3 s, negative = not at all. A relay that runs
+	// short of ports or descriptors goes down to 200 ms.
 	Quarantine time.Duration
+	Keep       time.Duration // how long the raw engine keeps a socket open for the next call; 0 = 30 s
 	// Advertise maps a local address to the one descriptions show in its place; an address that is not in it shows as itself.
 	Advertise map[netip.Addr]netip.Addr
 	// Random makes session ids and the order of ports; nil = unpredictable. With EngineNone, nil = counted from 1.
@@ -62,6 +63,8 @@ type Relay struct {
 	mu    sync.Mutex
 	paths *path  // those open, a list
 	gone  totals // what flowed on those closed
+
+	strays atomic.Uint64 // packets to ports that no call uses
 }
 
 // New makes a relay. No socket or thread exists before the first bridge carries an offer. The error says which option is wrong.
@@ -78,7 +81,13 @@ func New(o Options) (*Relay, error) {
 	if o.Threads < 0 || o.Threads > 256 {
 		return nil, fmt.Errorf("media: %d threads: want 1–256, or 0 for one per CPU", o.Threads)
 	}
-	o.Quarantine = max(o.Quarantine, 2*lingers)
+	if o.Quarantine == 0 {
+		o.Quarantine = 3 * time.Second
+	}
+	o.Quarantine = max(o.Quarantine, 0)
+	if o.Keep == 0 {
+		o.Keep = 30 * time.Second
+	}
 	r := &Relay{options: o, seed: maphash.MakeSeed(), start: time.Now(), random: o.Random}
 	shuffle := rand.Shuffle
 	if o.Engine == EngineNone {
@@ -90,21 +99,23 @@ func New(o Options) (*Relay, error) {
 			r.random = counter()
 		}
 	}
-	r.pools.pools = map[netip.Addr]*ports{}
-	r.pools.fresh = func() *ports { return newPorts(o.PortLow, o.PortHigh, o.Quarantine, shuffle) }
 	switch {
 	case o.Engine == EngineNone:
 		r.engine = noEngine{}
 	case o.Engine == EngineRaw || o.Engine == EngineAuto && haveRaw:
-		raw, err := newRawEngine(o.Threads, r.clock)
+		raw, err := newRawEngine(o.Threads, r.clock, r.trim, r.stray)
 		if err != nil {
 			return nil, err
 		}
 		r.engine = raw
 	case o.Engine == EnginePortable || o.Engine == EngineAuto:
-		r.engine = &portableEngine{clock: r.clock}
+		r.engine = &portableEngine{clock: r.clock, stray: r.stray}
 	default:
 		return nil, fmt.Errorf("media: unknown engine %d", o.Engine)
+	}
+	r.pools = portPools{
+		low: o.PortLow, high: o.PortHigh, quarantine: o.Quarantine, least: min(o.Quarantine, 200*time.Millisecond),
+		lanes: r.engine.lanes(), shuffle: shuffle, pools: map[netip.Addr][]*ports{},
 	}
 	return r, nil
 }
@@ -117,6 +128,9 @@ func counter() func() uint64 {
 
 // clock is the time since the relay's start; never 0, which means never.
 func (r *Relay) clock() time.Duration { return time.Since(r.start) + 1 }
+
+// stray counts a packet to a port that no call uses, by any reader.
+func (r *Relay) stray() { r.strays.Add(1) }
 
 // Threads returns how many scheduler slots (Ps) the relay may keep occupied while it waits for packets.
 // Run with GOMAXPROCS = cores + this number, or ordinary goroutines get less than the machine has.
@@ -140,7 +154,12 @@ func (r *Relay) Close() {
 	}
 	r.mu.Lock()
 	for p := r.paths; p != nil; p = p.next {
-		p.closeSockets(r.engine)
+		for side := range p.sides {
+			p.sides[side].pair.pullOut()
+			if !r.engine.keeps() {
+				r.engine.close(p.sides[side].pair)
+			}
+		}
 	}
 	r.mu.Unlock()
 	r.engine.stop()

@@ -84,8 +84,8 @@ type totals struct {
 // volume is an amount of RTP.
 type volume struct{ packets, bytes uint64 }
 
-// add counts what a socket has received since it was last settled; nil is none. The relay's mutex is held.
-func (t *totals) add(s *socket) {
+// add counts what a plug has received since it was last settled; nil is none. The relay's mutex is held.
+func (t *totals) add(s *plug) {
 	if s == nil {
 		return
 	}
@@ -112,7 +112,7 @@ type tally struct {
 }
 
 // tally reads what is a part before what is the whole, so that a difference never goes below zero.
-func (s *socket) tally() (t tally) {
+func (s *plug) tally() (t tally) {
 	m := &s.meter
 	t.droppedEvents, t.dropped, t.droppedBytes = m.droppedEvents.Load(), m.dropped.Load(), m.droppedBytes.Load()
 	t.events = m.events.Load()
@@ -123,8 +123,8 @@ func (s *socket) tally() (t tally) {
 	return t
 }
 
-// settle books a socket's figures before its codec changes, since they are counted by codec.
-func (r *Relay) settle(s *socket, change update) {
+// settle books a plug's figures before its codec changes, since they are counted by codec.
+func (r *Relay) settle(s *plug, change update) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gone.add(s)

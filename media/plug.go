@@ -1,0 +1,150 @@
+package media
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// plug is what one party's RTP, or RTCP, of one stream is received by. It sits in a jack, the UDP port on our side,
+// and packets from it leave by the opposite plug's jack.
+type plug struct {
+	control bool                 // RTCP
+	jack    *jack                // set before packets come
+	other   atomic.Pointer[plug] // faces the other party
+	route   atomic.Pointer[route]
+	meter   meter
+	streak  int   // accepted packets since the raw engine last looked whether to connect; the reader's own
+	settled tally // what the relay has booked already; under its mutex
+}
+
+func newPlug(begin route, control bool) *plug {
+	p := &plug{control: control}
+	p.route.Store(&begin)
+	return p
+}
+
+// take decides about one received packet: it returns the route to send it on by the other socket, or nil if it ends
+// here, counted. It is called by the one reader of p.jack; it does not allocate unless it learns a source.
+func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) *route {
+	r := p.route.Load()
+	what := classify(packet, r.kind, p.control)
+	if what == rubbish {
+		p.discard(Malformed)
+		return nil
+	}
+	if source != r.source {
+		if r = p.learn(source); r == nil {
+			p.discard(WrongSource)
+			return nil
+		}
+	}
+	switch what {
+	case rtpPacket:
+		p.meter.rtp(packet, r.codec, now)
+	case rtcpPacket:
+		bump(&p.meter.reports, 1)
+	default:
+		p.meter.opaque(packet, now)
+	}
+	out := p.other.Load().route.Load()
+	if !out.dest.IsValid() {
+		p.drop(packet, NoDestination)
+		return nil
+	}
+	return out
+}
+
+// drop counts an accepted packet that did not leave by the other socket.
+func (p *plug) drop(packet []byte, why Discard) {
+	p.discard(why)
+	r := p.route.Load()
+	what := classify(packet, r.kind, p.control)
+	if what == rtcpPacket {
+		return
+	}
+	bump(&p.meter.dropped, 1)
+	bump(&p.meter.droppedBytes, uint64(len(packet)))
+	if what == rtpPacket && r.codec.isEvent(packet) {
+		bump(&p.meter.droppedEvents, 1)
+	}
+}
+
+func (p *plug) discard(why Discard) { bump(&p.meter.discarded[why], 1) }
+
+// learn locks to the source if it may be believed. The call's goroutine may publish a new description meanwhile; then that one decides.
+func (p *plug) learn(source netip.AddrPort) *route {
+	for {
+		r := p.route.Load()
+		if source == r.source {
+			return r
+		}
+		locked := r.learn(source)
+		if locked == nil {
+			return nil
+		}
+		if p.route.CompareAndSwap(r, locked) {
+			return locked
+		}
+	}
+}
+
+// redescribe publishes what a new description says.
+func (p *plug) redescribe(u update) {
+	for {
+		r := p.route.Load()
+		next := r.redescribed(u)
+		if !p.route.CompareAndSwap(r, next) {
+			continue
+		}
+		if !next.source.IsValid() {
+			p.jack.loosen()
+		}
+		return
+	}
+}
+
+// meet publishes how the party is met, see Bridge.Peer.
+func (p *plug) meet(host netip.Addr, policy Latch) {
+	for {
+		r := p.route.Load()
+		next := *r
+		next.host, next.policy = host, policy
+		if p.route.CompareAndSwap(r, &next) {
+			return
+		}
+	}
+}
+
+// packetClass is what a datagram is.
+type packetClass uint8
+
+const (
+	rubbish packetClass = iota
+	rtpPacket
+	rtcpPacket
+	opaquePacket
+)
+
+// classify looks at the two bytes that matter, never further. RFC 3550 §5.1 and §6.4.1, RFC 5761 §4, RFC 7983.
+func classify(packet []byte, k kind, control bool) packetClass {
+	if len(packet) == 0 {
+		return rubbish
+	}
+	if k == kindOpaque {
+		return opaquePacket
+	}
+	if k == kindDTLS && packet[0] >= 20 && packet[0] <= 63 {
+		return opaquePacket
+	}
+	if len(packet) < 8 || packet[0]>>6 != 2 {
+		return rubbish
+	}
+	if packet[1] >= 192 && packet[1] <= 223 {
+		return rtcpPacket
+	}
+	if control || len(packet) < 12 {
+		return rubbish
+	}
+	return rtpPacket
+}
