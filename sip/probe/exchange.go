@@ -49,6 +49,9 @@ func newExchange(r *run, s *Step, m wire.Method) *exchange {
 		tag:    strconv.FormatUint(rand.Uint64(), 36)}
 }
 
+// cancelWait is how long a call that was given up late is waited for.
+const cancelWait = 2 * time.Second
+
 // do sends the request, answers challenges, and returns how it ended.
 func (x *exchange) do(ctx context.Context) outcome {
 	for {
@@ -100,17 +103,25 @@ func (x *exchange) once(ctx context.Context) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
+	answered := false
 	for {
 		select {
 		case o := <-ended:
 			return o
 		case <-taken:
+			answered = true
 			if x.cancel {
 				sent.Cancel()
 			}
 		case <-ctx.Done():
-			sent.Cancel() // an INVITE is given up; any other request has no way back
-			return outcome{err: context.Cause(ctx)}
+			if x.method == wire.INVITE { // any other request has no way back
+				sent.Cancel()
+				select {
+				case <-ended:
+				case <-time.After(cancelWait):
+				}
+			}
+			return outcome{err: context.Cause(ctx), taken: answered}
 		}
 	}
 }

@@ -139,6 +139,10 @@ func (r *run) invite(ctx context.Context, s *Step) {
 	flow, _, _ := r.engine.Way(r.trunk, 0)
 	x.body = silence(flow)
 	o := x.do(ctx)
+	if o.err != nil && o.taken {
+		s.Verdict, s.Detail = Pass, "the carrier takes the call up; it was given up before it rang, and the carrier did not confirm that"
+		return
+	}
 	if o.code == 487 || o.err == nil && o.code >= 200 && o.code < 300 || o.code == 486 || o.code == 480 || o.code == 600 {
 		s.Verdict, s.Code = Pass, o.code
 		s.Detail = fmt.Sprintf("the carrier takes the call up (%d %s); it was given up before it rang", o.code, o.reason)
@@ -175,6 +179,10 @@ func (r *run) silent(s *Step, err error) {
 	cause := NoResponse
 	if errors.Is(err, sip.ErrFailed) && err.Error() == "transport_error" || !errors.Is(err, sip.ErrFailed) && !errors.Is(err, context.DeadlineExceeded) {
 		cause = Unreachable
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.failed(Fail, cause, "no answer")
+		return
 	}
 	s.failed(Fail, cause, "no answer: %v", err)
 }
