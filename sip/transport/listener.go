@@ -65,7 +65,7 @@ func parseListen(url string) (Proto, netip.AddrPort, error) {
 	default:
 		return 0, netip.AddrPort{}, fmt.Errorf("unknown transport %q: want udp, tcp or tls", scheme)
 	}
-	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(rest, "["), "]")); err == nil {
+	if a, err := netip.ParseAddr(unbracket(rest)); err == nil {
 		return p, netip.AddrPortFrom(a.Unmap(), port), nil
 	}
 	a, err := netip.ParseAddrPort(rest)
@@ -92,7 +92,7 @@ func sentBy(public string, local netip.AddrPort) string {
 		return own
 	}
 	port := strconv.Itoa(int(local.Port()))
-	host := strings.TrimSuffix(strings.TrimPrefix(public, "["), "]")
+	host := unbracket(public)
 	if _, err := netip.ParseAddr(host); err != nil {
 		if h, p, err := net.SplitHostPort(public); err == nil {
 			host, port = h, p
@@ -102,6 +102,14 @@ func sentBy(public string, local netip.AddrPort) string {
 		return own
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// unbracket takes the brackets off an IPv6 address without a port.
+func unbracket(s string) string {
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		return s[1 : len(s)-1]
+	}
+	return s
 }
 
 // likelySource asks the kernel which address of this host a packet to a far address would leave from. Nothing is sent.

@@ -197,7 +197,7 @@ func TestSlowReaderStallsNobody(t *testing.T) {
 	fast, fastAt := tcpPeer(t, "127.0.0.1:0")
 	message := sip("NOTIFY", 16<<10)
 	mustSend(t, p, Flow{Proto: TCP, Remote: slowAt}, message, 1)
-	accept(t, slow) // and never read
+	expect(t, accept(t, slow), message) // and read no more
 	mustSend(t, p, Flow{Proto: TCP, Remote: fastAt}, "hello;", 0)
 	good := accept(t, fast)
 	expect(t, good, "hello;")
