@@ -2,40 +2,59 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"path/filepath"
 )
 
-// DB is the configuration database, trunkline.db.
-type DB struct{}
-
-// Open opens or makes trunkline.db in dir and migrates it. Errors are an *OpenError.
-func Open(dir string) (*DB, error) { return nil, errors.ErrUnsupported }
-
-// Check returns nil while the database answers, for /readyz.
-func (d *DB) Check(ctx context.Context) error { return nil }
-
-// Close closes all connections.
-func (d *DB) Close() error { return nil }
-
-// OpenError says why a database cannot be used and what to do about it.
-type OpenError struct {
-	Path  string
-	Cause Cause
-	Err   error
+// DB is the configuration database, trunkline.db. It may be used from any goroutine. Several processes may have it open:
+// the daemon and commands beside it.
+type DB struct {
+	writer *sql.DB // one connection
+	reader *sql.DB
 }
 
-// Cause is why a database cannot be used, from a closed set.
-type Cause string
+// Open opens or makes trunkline.db in dir and migrates it, keeping a copy of an older one beside it. Errors are an *OpenError.
+func Open(dir string) (*DB, error) {
+	path := filepath.Join(dir, "trunkline.db")
+	if err := prepareFile(path, schema("config"), busyTimeout, true); err != nil {
+		return nil, err
+	}
+	writer, err := sql.Open(driverName, writerDSN(path, busyTimeout))
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := openReaders(path, busyTimeout)
+	if err != nil {
+		return nil, errors.Join(openError(path, err), writer.Close())
+	}
+	db := &DB{writer: writer, reader: reader}
+	if err := db.Check(context.Background()); err != nil {
+		return nil, errors.Join(openError(path, err), db.Close())
+	}
+	return db, nil
+}
 
-const (
-	DirectoryMissing Cause = "directory_missing"
-	NotWritable      Cause = "not_writable"
-	DiskFull         Cause = "disk_full"
-	Corrupt          Cause = "corrupt"      // not a database, or damaged
-	NewerSchema      Cause = "newer_schema" // written by a later version of trunkline
-	Locked           Cause = "locked"       // another process writes to it
-	Failed           Cause = "failed"       // anything else
-)
+// Check returns nil while the database answers.
+func (d *DB) Check(ctx context.Context) error {
+	_, err := d.Installation(ctx)
+	return err
+}
 
-func (e *OpenError) Error() string { return e.Path + ": " + e.Err.Error() }
-func (e *OpenError) Unwrap() error { return e.Err }
+// Installation returns 32 hex digits that name this installation for its whole life.
+func (d *DB) Installation(ctx context.Context) (string, error) {
+	var id string
+	err := d.reader.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'installation'").Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("setting installation: %w", ErrNotFound)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the setting installation: %w", err)
+	}
+	return id, nil
+}
+
+// Close closes all connections.
+func (d *DB) Close() error { return errors.Join(d.reader.Close(), d.writer.Close()) }
