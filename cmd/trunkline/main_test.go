@@ -8,13 +8,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // command runs one command line and returns what it did.
 func command(t *testing.T, args ...string) (status int, out, talk string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = execute(context.Background(), args, streams{strings.NewReader(""), &stdout, &stderr})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a daemon that starts after all must not run for ever
+	defer cancel()
+	status = execute(ctx, args, streams{strings.NewReader(""), &stdout, &stderr})
 	return status, stdout.String(), stderr.String()
 }
 
