@@ -103,7 +103,7 @@ func (c *Call) ackTimeout(at time.Duration, ev Event) {
 		c.ignore()
 	case c.state == Answering && ev.Side == Caller:
 		c.neverAcked(at)
-	case c.state == Ending && c.byeOnAck:
+	case c.state == Ending && c.byeOnAck && ev.Side == Caller:
 		c.byeNow(at)
 	default:
 		c.ignore()

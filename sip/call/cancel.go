@@ -17,8 +17,8 @@ func (c *Call) callerCancelled(at time.Duration, ev Event) {
 
 // cancelCallee cancels the attempt that may still win. Its 487 or its crossing 2xx is awaited in Ending.
 func (c *Call) cancelCallee(a Action) {
-	if c.open&bit(c.attempt) == 0 || c.attempts == 0 {
-		return
+	if c.open&bit(c.attempt) == 0 {
+		return // over already, by a 2xx under the number of another dialog
 	}
 	a.Kind, a.Attempt = CancelCallee, c.attempt
 	c.do(a)

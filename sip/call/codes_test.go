@@ -41,6 +41,7 @@ func TestResponsesForTheCaller(t *testing.T) {
 		{"the carrier is full", Options{}, 503, 503, CarrierError},
 		{"the carrier does not take INVITE", Options{}, 501, 502, CarrierError},
 		{"a code of tomorrow crosses", Options{}, 499, 499, Rejected},
+		{"a 2xx is no refusal", Options{}, 202, 480, Answered},
 		{"no code at all", Options{}, 799, 502, CarrierError},
 		{"a row of the trunk wins", Options{Codes: []CodeRule{{486, 600}}}, 486, 600, Busy},
 		{"a row that would answer the call does not", Options{Codes: []CodeRule{{486, 200}}}, 486, 486, Busy},

@@ -47,7 +47,7 @@ func (c *Call) mediaFailed(at time.Duration, ev Event, what carried) {
 
 // answerUnusable is INV-11 for an SDP that parses but cannot be negotiated: the caller's 200 was not sent.
 func (c *Call) answerUnusable(at time.Duration, code uint16) {
-	c.code, c.answer = 0, never
+	c.answer = never
 	c.ackChosen()
 	c.bye(at, Action{Side: Callee, Fork: c.chosen, Cause: CauseMedia})
 	outcome := CarrierError

@@ -26,11 +26,15 @@ type monitor struct {
 	relayed         [3]int            // requests of a side that wait for their answer
 	closed          int
 	finished        int
+	chosen          uint8             // the fork whose 2xx crossed
+	byed            map[[2]uint8]bool // {side, fork} that got a BYE
+	byes            map[[2]uint8]bool // of these, without an answer
 }
 
 func newMonitor() *monitor {
 	return &monitor{open: map[uint8]bool{}, cancelled: map[uint8]bool{}, answered: map[uint8]bool{}, ackedForks: map[uint8]bool{},
-		byedForks: map[uint8]bool{}, asked: map[uint8]Side{}, sent: map[uint8]Side{}, accepted: map[[2]uint8]bool{}}
+		byedForks: map[uint8]bool{}, asked: map[uint8]Side{}, sent: map[uint8]Side{}, accepted: map[[2]uint8]bool{},
+		byed: map[[2]uint8]bool{}, byes: map[[2]uint8]bool{}}
 }
 
 func (m *monitor) fail(format string, args ...any) {
@@ -46,6 +50,9 @@ func (m *monitor) see(c *Call, now time.Time, before State, ev Event, actions []
 		return
 	}
 	m.event(now, before, ev)
+	if ev.Kind == CalleeAnswered && before != Idle {
+		m.copyAcked(ev, actions)
+	}
 	bodies := 0
 	responses := 0
 	for i, a := range actions {
@@ -81,6 +88,18 @@ func (m *monitor) see(c *Call, now time.Time, before State, ev Event, actions []
 	m.last = append(m.last[:0], actions...)
 }
 
+// copyAcked checks that each 2xx is ACKed, copies too, except while the ACK waits for the caller's (INV-08).
+func (m *monitor) copyAcked(ev Event, actions []Action) {
+	for _, a := range actions {
+		if a.Kind == AckCallee && a.Fork == ev.Fork || a.Kind == RespondCaller && a.Code == 200 {
+			return
+		}
+	}
+	if m.ackedForks[ev.Fork] || ev.Fork != m.chosen {
+		m.fail("%v was not ACKed: %v", ev, actions)
+	}
+}
+
 func (m *monitor) event(now time.Time, before State, ev Event) {
 	switch ev.Kind {
 	case CalleeAnswered:
@@ -91,7 +110,9 @@ func (m *monitor) event(now time.Time, before State, ev Event) {
 	case CalleeRejected:
 		m.open[ev.Attempt] = false
 	case CalleeFailed:
-		if ev.Cause != CauseRingTimeout {
+		if ev.Cause == CauseRingTimeout {
+			m.cancelled[ev.Attempt] = m.cancelled[ev.Attempt] || m.open[ev.Attempt] // by the layer
+		} else {
 			m.open[ev.Attempt] = false
 		}
 	case CallerAcked, AckTimeout:
@@ -110,6 +131,9 @@ func (m *monitor) event(now time.Time, before State, ev Event) {
 			m.byedForks[ev.Fork] = true
 		}
 	case RequestAnswered, RequestFailed:
+		if ev.Method == BYE && (ev.Kind == RequestFailed || ev.Code >= 200) {
+			delete(m.byes, [2]uint8{uint8(ev.Side), forkOf(ev.Side, ev.Fork)})
+		}
 		if ev.Method == INVITE {
 			if ev.Side == m.sent[ev.Ref] {
 				delete(m.sent, ev.Ref)
@@ -160,7 +184,7 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 		if a.Code >= 200 {
 			m.finals++
 			if a.Code < 300 {
-				m.confirmed = now
+				m.confirmed, m.chosen = now, a.Fork
 			}
 		}
 		if ev.Kind == CalleeRejected && (a.Code == 401 || a.Code == 407) {
@@ -182,6 +206,14 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 		}
 		m.ackedForks[a.Fork] = true
 	case Bye:
+		k := [2]uint8{uint8(a.Side), forkOf(a.Side, a.Fork)}
+		if m.byed[k] && a.Fork < maxForks {
+			m.fail("%v for the second time", a)
+		}
+		m.byed[k] = true
+		if a.Fork < maxForks {
+			m.byes[k] = true
+		}
 		if a.Side == Callee {
 			if m.answered[a.Fork] && !m.ackedForks[a.Fork] {
 				m.fail("%v before its ACK", a)
@@ -225,6 +257,9 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 	case Finish:
 		m.finished++
 		m.end()
+		if ev.Kind != Tick && ev.Kind != Panicked {
+			m.quiet()
+		}
 	}
 }
 
@@ -247,6 +282,11 @@ func (m *monitor) end() {
 	if !m.confirmed.IsZero() && !m.callerBye {
 		m.fail("the caller's dialog got no BYE")
 	}
+	for attempt, open := range m.open {
+		if open && !m.cancelled[attempt] {
+			m.fail("attempt %d was neither cancelled nor answered", attempt)
+		}
+	}
 	for ref, s := range m.asked {
 		m.fail("re-INVITE %d of the %v was never answered", ref, s)
 	}
@@ -255,6 +295,32 @@ func (m *monitor) end() {
 			m.fail("the 2xx of the %v to re-INVITE %d was never ACKed", Side(k[0]), k[1])
 		}
 	}
+}
+
+// quiet says what must be true of a call that finished before its time: nothing is awaited any more.
+func (m *monitor) quiet() {
+	for k := range m.byes {
+		m.fail("finished before the %v (fork %d) answered our BYE", Side(k[0]), k[1])
+	}
+	for attempt, open := range m.open {
+		if open {
+			m.fail("finished before attempt %d got its final response", attempt)
+		}
+	}
+	if len(m.sent) > 0 {
+		m.fail("finished before re-INVITEs %v got their final response", m.sent)
+	}
+	if m.relayed != [3]int{} {
+		m.fail("finished before relayed requests were answered")
+	}
+}
+
+// forkOf tells the dialogs of the callee apart; the caller has one.
+func forkOf(s Side, fork uint8) uint8 {
+	if s == Caller {
+		return 0
+	}
+	return fork
 }
 
 // check looks at the record of a finished call.

@@ -181,11 +181,8 @@ func (c *Call) rangOut(at time.Duration, cause Cause) {
 	c.over(at, outcome, Edge, cause)
 }
 
-// respondFinal answers the caller's INVITE for good, once.
+// respondFinal answers the caller's INVITE for good.
 func (c *Call) respondFinal(a Action) {
-	if c.code != 0 {
-		return
-	}
 	a.Kind = RespondCaller
 	c.code = a.Code
 	c.do(a)

@@ -72,6 +72,9 @@ func walk(ch chance) (*world, error) {
 	if ch.pick(6) == 0 {
 		start.After = 15 * time.Second
 	}
+	for !w.over() && w.pick(8) == 0 { // before the INVITE
+		w.step(w.anything())
+	}
 	w.step(start)
 	for range 400 {
 		if ch.over() || w.call.State() == Ended {
@@ -263,6 +266,9 @@ func (w *world) react(a Action) {
 func (w *world) inviteAnswered(attempt uint8) {
 	fork := w.fork
 	w.fork++
+	if w.wild && w.pick(10) == 0 {
+		fork = 0
+	}
 	provisional := Event{Kind: CalleeProvisional, Attempt: attempt, Fork: fork, Code: []uint16{180, 181, 182, 183, 199, 150}[w.pick(6)], SDP: SDP(w.pick(3))}
 	answer := Event{Kind: CalleeAnswered, Attempt: attempt, Fork: fork, Code: 200, SDP: SDPGood}
 	if w.pick(2) == 0 {
@@ -300,7 +306,7 @@ func TestRandomWalk(t *testing.T) {
 	steps, outcomes := 0, map[Outcome]int{}
 	states := map[State]int{}
 	for seed := uint64(1); steps < 300_000; seed++ {
-		w, err := walk(&seeded{Rand: rand.New(rand.NewPCG(seed, 7)), left: 2000})
+		w, err := walk(&seeded{Rand: rand.New(rand.NewPCG(seed, 7)), left: 6000})
 		steps += w.steps
 		outcomes[w.call.Record().Outcome]++
 		states[w.call.State()]++
