@@ -91,10 +91,7 @@ const (
 // It looks at eight octets at a time, since every octet of every header passes through it.
 func nextControl(b []byte, i int) int {
 	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		del := x ^ 0x7f*eachOne
-		// The lowest flagged octet is exact; a borrow can only flag wrongly above a right one.
-		if flags := ((x-0x20*eachOne)&^x | (del-eachOne)&^del) & eachHigh; flags != 0 {
+		if flags := controls(binary.LittleEndian.Uint64(b[i:])); flags != 0 {
 			return i + bits.TrailingZeros64(flags)/8
 		}
 		i += 8
@@ -103,6 +100,13 @@ func nextControl(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// controls flags the top bit of each octet of x that is a control character. The lowest flag is exact; a borrow
+// can only flag wrongly above a right one.
+func controls(x uint64) uint64 {
+	del := x ^ 0x7f*eachOne
+	return ((x-0x20*eachOne)&^x | (del-eachOne)&^del) & eachHigh
 }
 
 // nextColon returns the index of the first colon, or len(b). Header names are short: this is quicker than a call.

@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Parse indexes the message in b and checks it strictly; what it accepts may be copied to another leg header by
 // header. The octets behind Content-Length are left out, so one datagram holds one message (RFC 3261 §18.3).
 // b is written to only to turn folding into spaces.
@@ -62,7 +67,7 @@ func (m *Message) parseStartLine(i int) (next int, ok bool) {
 		return i, false
 	}
 	line := b[i:end:end]
-	if hasPrefixFold(line, "sip/") {
+	if isSIPSlash(line) {
 		ok = m.parseStatusLine(line)
 	} else {
 		ok = m.parseRequestLine(line)
@@ -123,12 +128,18 @@ func (m *Message) parseRequestLine(line []byte) bool {
 // meantAsSIP reports whether the line ends like a request line does, blanks behind it forgiven.
 func meantAsSIP(line []byte) bool {
 	line = trimRight(line)
-	return len(line) > len("SIP/2.0") && hasPrefixFold(line[len(line)-len("SIP/2.0"):], "sip/")
+	return len(line) > len("SIP/2.0") && isSIPSlash(line[len(line)-len("SIP/2.0"):])
+}
+
+// isSIPSlash reports whether b begins with "SIP/" in any case.
+func isSIPSlash(b []byte) bool {
+	const word = 's' | 'i'<<8 | 'p'<<16 | '/'<<24
+	return len(b) >= 4 && binary.LittleEndian.Uint32(b)|lowerCase&(1<<32-1) == word
 }
 
 // isVersion reports whether b is SIP/x.y with one or more digits each.
 func isVersion(b []byte) bool {
-	if !hasPrefixFold(b, "sip/") {
+	if !isSIPSlash(b) {
 		return false
 	}
 	major, minor, _ := cutByte(b[4:], '.')
@@ -184,7 +195,7 @@ func unfold(b []byte, i int) (end int, clean bool) {
 	}
 }
 
-// parseLine splits a header line, puts it into the index, and reads the headers every message must have.
+// parseLine splits a header line, puts it into the index, and reads what every message must have or we rely on.
 func (m *Message) parseLine(line []byte) {
 	colon := nextColon(line)
 	name := trimRight(line[:colon])
@@ -194,18 +205,25 @@ func (m *Message) parseLine(line []byte) {
 		return
 	}
 	value := trim(line[colon+1:])
-	m.Headers = append(m.Headers, Header{ID: id, Name: name, Value: value})
+	n := len(m.Headers)
+	if n == cap(m.Headers) {
+		m.Headers = slices.Grow(m.Headers, 32)
+	}
+	m.Headers = m.Headers[:n+1]
+	h := &m.Headers[n]
+	h.ID, h.Name, h.Value = id, name, value
 	if id == HOther {
 		return
 	}
+	duty := duties[id]
 	first := m.first[id] == 0
 	if first {
-		m.first[id] = uint8(len(m.Headers))
-	} else if single[id] {
+		m.first[id] = uint8(n + 1)
+	} else if duty&single != 0 {
 		m.fail(failDuplicate)
 		return
 	}
-	if id > HContentLength {
+	if duty&^single == 0 {
 		return
 	}
 	switch id {
@@ -227,20 +245,52 @@ func (m *Message) parseLine(line []byte) {
 		m.parseMaxForwards(value)
 	case HContentLength:
 		m.parseContentLength(value)
+	default:
+		// A response is judged by who needs it: a bad Contact must not lose a 200.
+		if m.IsRequest() {
+			m.checkValue(id, duty, value)
+		}
 	}
 }
 
-// single marks the headers that may stand once. A second one would let two readers of the message differ.
-var single = func() (s [numIDs]bool) {
-	for _, id := range []ID{
-		HFrom, HTo, HCallID, HCSeq, HMaxForwards, HContentLength, HContentType, HExpires, HMinExpires,
-		HSessionExpires, HMinSE, HRSeq, HRAck, HReferTo, HReferredBy, HReplaces, HJoin, HEvent,
-		HSubscriptionState, HSIPETag, HSIPIfMatch, HRetryAfter, HMaxBreadth,
-	} {
-		s[id] = true
-	}
-	return s
-}()
+// What Parse does with a header, as bits of duties.
+const (
+	single    = 1 << iota // may stand once: a second one would let two readers of the message differ
+	read                  // goes into a field of Message
+	addresses             // is a list of addresses in a request
+	routes                // is a list of routes in a request
+	number                // begins with a number in a request
+)
+
+var duties = [numIDs]uint8{
+	HVia:               read,
+	HFrom:              single | read,
+	HTo:                single | read,
+	HCallID:            single | read,
+	HCSeq:              single | read,
+	HMaxForwards:       single | read,
+	HContentLength:     single | read,
+	HContact:           addresses,
+	HReferTo:           single | addresses,
+	HRoute:             routes,
+	HRecordRoute:       routes,
+	HExpires:           single | number,
+	HMinExpires:        single | number,
+	HSessionExpires:    single | number,
+	HMinSE:             single | number,
+	HRSeq:              single | number,
+	HRAck:              single | number,
+	HRetryAfter:        single | number,
+	HContentType:       single,
+	HReferredBy:        single,
+	HReplaces:          single,
+	HJoin:              single,
+	HEvent:             single,
+	HSubscriptionState: single,
+	HSIPETag:           single,
+	HSIPIfMatch:        single,
+	HMaxBreadth:        single,
+}
 
 func (m *Message) parseTopVia(value []byte) {
 	var end int
@@ -313,25 +363,8 @@ func (m *Message) checkHeaders() {
 		m.fail(failMissingCSeq)
 	case !isCallID(m.CallID):
 		m.fail(failCallID)
-	}
-	if !m.IsRequest() {
-		// The rest of a response is judged by who needs it: a bad Contact must not lose a 200.
-		if m.moreVias && !m.ManyVias {
-			m.fail(failExtraVia)
-		}
-		return
-	}
-	for _, id := range [...]ID{HContact, HReferTo, HRoute, HRecordRoute} {
-		if m.first[id] != 0 {
-			m.checkAddresses(id)
-		}
-	}
-	for _, id := range [...]ID{HExpires, HMinExpires, HSessionExpires, HMinSE, HRSeq, HRAck, HRetryAfter} {
-		if m.first[id] != 0 {
-			if n, ok := m.Number(id); ok && n > 1<<32-1 {
-				m.fail(failNumber)
-			}
-		}
+	case m.moreVias && !m.IsRequest() && !m.ManyVias:
+		m.fail(failExtraVia)
 	}
 }
 
@@ -345,28 +378,29 @@ func isCallID(b []byte) bool {
 	return len(b) > 0
 }
 
-// checkAddresses reads every address of a request's Contact, Refer-To, Route or Record-Route lines.
-func (m *Message) checkAddresses(id ID) {
+// checkValue checks a header line of a request that is not read into a field, but relied on above.
+func (m *Message) checkValue(id ID, duty uint8, value []byte) {
 	var (
-		a Address
-		u URI
+		a  Address
+		u  URI
+		ok bool
 	)
-	for k := int(m.first[id]) - 1; k < len(m.Headers); k++ {
-		if m.Headers[k].ID != id {
-			continue
+	switch {
+	case duty&number != 0:
+		if n, ok := decimal(leadingDecimal(value), 1<<32-1); ok && n > 1<<32-1 {
+			m.fail(failNumber)
 		}
-		value := m.Headers[k].Value
-		if id == HContact && m.Method == REGISTER && string(value) == "*" {
-			continue
-		}
+	case duty&routes != 0:
 		for i := 0; i <= len(value); i++ {
-			var ok bool
-			if id == HRoute || id == HRecordRoute {
-				if i, ok = a.parseRoute(value, i, &u); !ok || !u.IsSIP() {
-					m.fail(failRoute)
-					return
-				}
-			} else if i, ok = a.parse(value, i, &u); !ok {
+			if i, ok = a.parseRoute(value, i, &u); !ok || !u.IsSIP() {
+				m.fail(failRoute)
+				return
+			}
+		}
+	case id == HContact && m.Method == REGISTER && string(value) == "*":
+	default:
+		for i := 0; i <= len(value); i++ {
+			if i, ok = a.parse(value, i, &u); !ok {
 				m.fail(failAddress)
 				return
 			}

@@ -27,12 +27,20 @@ func Scan(b []byte, e *Envelope) bool {
 	if i == 0 {
 		return false
 	}
+	const letters = 1<<('v'-'a') | 1<<('f'-'a') | 1<<('t'-'a') | 1<<('i'-'a') | 1<<('c'-'a')
 	const all = 1<<HVia | 1<<HFrom | 1<<HTo | 1<<HCallID | 1<<HCSeq
 	found := 0
 	for found != all && i < len(b) && b[i] != '\r' {
-		end := lineEnd(b, i)
-		id, value := envelopeHeader(b[i:end])
+		end := i + bytes.IndexByte(b[i:], '\r')
+		if end < i || end+2 >= len(b) || b[end+1] != '\n' || b[end+2] <= ' ' && b[end+2] != '\r' {
+			end = lineEnd(b, i) // folded, or the last
+		}
+		line := b[i:end]
 		i = end + 2
+		if letters>>((line[0]|0x20)-'a')&1 == 0 {
+			continue
+		}
+		id, value := envelopeHeader(line)
 		if id == HOther || found&(1<<id) != 0 {
 			continue
 		}
@@ -67,19 +75,23 @@ func envelopeHeader(line []byte) (id ID, value []byte) {
 		return otherEnvelopeHeader(line)
 	}
 	name := binary.LittleEndian.Uint64(line) | lowerCase
+	usual := false // the long name, but no colon right behind it
 	switch byte(name) {
 	case 'v':
 		if name&0xffffffff == via {
 			return HVia, line[4:]
 		}
+		usual = name&0xffffff == via&0xffffff
 	case 'f':
 		if name&0xffffffffff == from {
 			return HFrom, line[5:]
 		}
+		usual = name&0xffffffff == from&0xffffffff
 	case 't':
 		if name&0xffffff == to {
 			return HTo, line[3:]
 		}
+		usual = name&0xffff == to&0xffff
 	case 'c':
 		if name == callID {
 			return HCallID, line[8:]
@@ -87,11 +99,15 @@ func envelopeHeader(line []byte) (id ID, value []byte) {
 		if name&0xffffffffff == cseq {
 			return HCSeq, line[5:]
 		}
+		usual = name&0xffffffff == cseq&0xffffffff || name&(1<<56-1) == callID&(1<<56-1)
 	case 'i':
 	default:
 		return HOther, nil
 	}
-	return otherEnvelopeHeader(line)
+	if usual || line[1] == ':' || line[1] <= ' ' {
+		return otherEnvelopeHeader(line)
+	}
+	return HOther, nil
 }
 
 // otherEnvelopeHeader reads compact names, and names with blanks before the colon.
@@ -113,7 +129,7 @@ func (e *Envelope) scanStartLine(b []byte, i int) int {
 		return 0
 	}
 	line := b[i:end]
-	if hasPrefixFold(line, "sip/") {
+	if isSIPSlash(line) {
 		status, ok := decimal(line[8:11], 999)
 		if !ok || line[7] != ' ' {
 			return 0
@@ -179,7 +195,7 @@ func (e *Envelope) scanVia(b []byte) {
 		i++
 	}
 	e.SentBy = trimFold(b[start:i])
-	e.Branch = scanParam(b, i, "branch")
+	e.Branch = scanBranch(b, i)
 }
 
 // skipProtocol returns the index behind the second slash from i on and the blanks behind it.
@@ -213,21 +229,37 @@ func scanTag(b []byte) []byte {
 		}
 		i = skipFold(b, i+bracket+1)
 	}
-	return scanParam(b, i, "tag")
+	return scanTagParam(b, i)
 }
 
-// scanParam looks for a parameter in the list that begins with the semicolon at b[i].
-func scanParam(b []byte, i int, lower string) []byte {
+// scanBranch and scanTagParam look for a parameter in the list that begins with the semicolon at b[i].
+func scanBranch(b []byte, i int) []byte {
+	const word = 'b' | 'r'<<8 | 'a'<<16 | 'n'<<24 | 'c'<<32 | 'h'<<40 | '='<<48
+	return scanParam(b, i, "branch", word, 1<<56-1)
+}
+
+func scanTagParam(b []byte, i int) []byte {
+	const word = 't' | 'a'<<8 | 'g'<<16 | '='<<24
+	return scanParam(b, i, "tag", word, 1<<32-1)
+}
+
+// scanParam tells the name as it is usually written, with its '=', by comparing one word under a mask.
+func scanParam(b []byte, i int, lower string, word, mask uint64) []byte {
 	for i < len(b) && b[i] == ';' {
 		i = skipFold(b, i+1)
 		start := i
-		for i < len(b) && charClass[b[i]]&tokenChar != 0 {
-			i++
-		}
-		name := b[start:i]
-		i = skipFold(b, i)
-		if i == len(b) || b[i] != '=' {
-			continue
+		wanted := i+8 <= len(b) && (binary.LittleEndian.Uint64(b[i:])|lowerCase)&mask == word
+		if wanted {
+			i += len(lower)
+		} else {
+			for i < len(b) && charClass[b[i]]&tokenChar != 0 {
+				i++
+			}
+			wanted = equalFold(b[start:i], lower)
+			i = skipFold(b, i)
+			if i == len(b) || b[i] != '=' {
+				continue
+			}
 		}
 		i = skipFold(b, i+1)
 		start = i
@@ -240,7 +272,7 @@ func scanParam(b []byte, i int, lower string) []byte {
 				i++
 			}
 		}
-		if equalFold(name, lower) {
+		if wanted {
 			return b[start:i]
 		}
 		i = skipFold(b, i)

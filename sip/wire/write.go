@@ -95,6 +95,19 @@ func AppendNameAddr(b, display, uri []byte) []byte {
 	return append(b, '>')
 }
 
+// AppendQuoted writes text as a quoted-string, for a display name or a parameter from configuration or an API. text must
+// have passed ValidValue.
+func AppendQuoted(b []byte, text string) []byte {
+	b = append(b, '"')
+	for i := range len(text) {
+		if text[i] == '"' || text[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, text[i])
+	}
+	return append(b, '"')
+}
+
 // AppendLines copies every line of this header from m, under the long name.
 func AppendLines(b []byte, m *Message, id ID) []byte {
 	for value := range m.All(id) {

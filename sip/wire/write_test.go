@@ -120,6 +120,16 @@ func TestValidValue(t *testing.T) {
 	}
 }
 
+func TestAppendQuoted(t *testing.T) {
+	for _, text := range []string{"", "plain", `a "b" \`, `\"`, "Ünïcode, <x>;"} {
+		b := append(AppendQuoted(nil, text), " <sip:a@b>"...)
+		a, err := ParseAddress(b)
+		if err != nil || strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(string(a.Display)) != text {
+			t.Errorf("%q is written %s and read %q, %v", text, b, a.Display, err)
+		}
+	}
+}
+
 func TestReasonPhrase(t *testing.T) {
 	for status, want := range map[int]string{100: "Trying", 183: "Session Progress", 200: "OK", 299: "OK", 399: "Multiple Choices", 481: "Call/Transaction Does Not Exist", 499: "Bad Request", 599: "Server Internal Error", 603: "Decline", 699: "Busy Everywhere"} {
 		if got := ReasonPhrase(status); got != want {
