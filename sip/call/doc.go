@@ -8,17 +8,17 @@
 // the one that the event of this Step tells about; the shell does the actions of a Step, in order, before it
 // lets go of that message.
 //
-//	            Start                    18x                     2xx              ACK
-//	 Idle ─────────────────► Inviting ─────────► Ringing ─────────────► Answering ────► Connected ─┐
-//	  │     invite-callee     │  ▲  │  respond 18x │  │    respond 200       │     re-INVITE, ▲     │
-//	  │                       │  └──┴──────────────┘  │    ack-callee        │     UPDATE,    │     │
-//	  │ Refuse                │  next target: silence,│                      │     INFO …     └─────┤
-//	  │                       │  timeout, 5xx, 3xx    │                      │                      │
-//	  │  respond 4xx–6xx      │ CANCEL, 3xx–6xx, BYE, timeout, hang-up       │ BYE, no ACK, hang-up │
-//	  ▼                       ▼                       ▼                      ▼                      │
-//	 Ended ◄───────────────── Ending ◄──────────────────────────────────────────────────────────────┘
-//	           quiet,         487, ACK and BYE for late 2xx, answers to BYE are awaited
-//	           or 64*T1
+//	           Start                    18x                     2xx              ACK
+//	Idle ─────────────────► Inviting ─────────► Ringing ─────────────► Answering ────► Connected ─┐
+//	 │     invite-callee     │  ▲  │  respond 18x │  │    respond 200       │     re-INVITE, ▲     │
+//	 │                       │  └──┴──────────────┘  │    ack-callee        │     UPDATE,    │     │
+//	 │ Refuse                │  next target: silence,│                      │     INFO …     └─────┤
+//	 │                       │  timeout, 5xx, 3xx    │                      │                      │
+//	 │  respond 4xx–6xx      │ CANCEL, 3xx–6xx, BYE, timeout, hang-up       │ BYE, no ACK, hang-up │
+//	 ▼                       ▼                       ▼                      ▼                      │
+//	Ended ◄───────────────── Ending ◄──────────────────────────────────────────────────────────────┘
+//	          quiet,         487, ACK and BYE for late 2xx, answers to BYE are awaited
+//	          or 64*T1
 //
 // Each wait has a deadline (NextDeadline, then a Tick), so a call ends even if nobody reports anything. Each
 // way out passes through CloseMedia and Finish, once each; Record is complete then.
