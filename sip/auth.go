@@ -66,14 +66,7 @@ func (c *session) challenged(now time.Time, m *wire.Message, attempt uint8) bool
 	if c.machine.State() == call.Ending {
 		return false // the caller has given up; nothing is to be sent again
 	}
-	body := call.BodyLast
-	if c.lateOffer {
-		body = call.BodyNone
-	}
-	if err := c.sendInvite(now, c.original(), attempt, body); err != nil {
-		c.inviteUnsent(attempt, err)
-		c.step(now, c.takeNext())
-	}
+	c.inviteAgain(now, attempt)
 	return true
 }
 

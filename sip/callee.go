@@ -57,7 +57,7 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 		return
 	}
 	c.callee.flow = f
-	c.callee.digest, c.callee.auth = digest.Attempt{}, nil
+	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, nil, false
 	c.replaceMedia(a.Attempt)
 	var tag, callID [2*tagSize + 1]byte
 	invite := c.original()
@@ -139,8 +139,11 @@ func forwards(m *wire.Message) int {
 const maxForwards = 70
 
 func (c *session) inviteBody(invite *wire.Message, body call.Body) (kind string, sdp []byte, err error) {
-	if body == call.BodyNone {
+	switch {
+	case body == call.BodyNone:
 		return "", nil, nil
+	case body == bodyAgain:
+		return bodyKind(c, invite), c.callee.sdp, nil
 	}
 	kind, sdp, err = c.crossBody(invite, call.Caller, offer)
 	if err == nil {
@@ -149,11 +152,47 @@ func (c *session) inviteBody(invite *wire.Message, body call.Body) (kind string,
 	return kind, sdp, err
 }
 
+// bodyAgain is the body of an INVITE that is sent again: the same.
+const bodyAgain call.Body = 255
+
+func bodyKind(c *session, invite *wire.Message) string {
+	if c.bridge == nil {
+		return string(invite.Get(wire.HContentType))
+	}
+	return sdpType
+}
+
+// inviteAgain sends the INVITE of an attempt again: with credentials, or another
+// way.
+func (c *session) inviteAgain(now time.Time, attempt uint8) {
+	body := bodyAgain
+	if c.lateOffer {
+		body = call.BodyNone
+	}
+	if err := c.sendInvite(now, c.original(), attempt, body); err != nil {
+		c.inviteUnsent(attempt, err)
+		c.step(now, c.takeNext())
+	}
+}
+
 // oversize reports whether a request is to move from UDP to TCP, by the trunk's
 // setting (RFC 3261 §18.1.1).
 func (c *session) oversize(b []byte) bool {
-	return len(b) > maxDatagram && c.callee.flow.Proto == transport.UDP &&
+	return len(b) > maxDatagram && c.callee.flow.Proto == transport.UDP && !c.callee.noTCP &&
 		c.callee.trunk != nil && c.callee.trunk.Oversize == config.OversizeTCP
+}
+
+// backToUDP sends a large INVITE over UDP after all, when TCP did not work
+// (RFC 3261 §18.1.1), and reports whether it did.
+func (c *session) backToUDP(now time.Time, attempt uint8) bool {
+	t := c.callee.trunk
+	if t == nil || t.Transport != config.UDP || c.callee.flow.Proto != transport.TCP || c.callee.noTCP || c.invite == nil {
+		return false
+	}
+	c.callee.noTCP = true
+	c.callee.flow.Proto, c.callee.flow.Conn = transport.UDP, 0
+	c.inviteAgain(now, attempt)
+	return true
 }
 
 // maxDatagram is the size above which a request should not go over UDP when the

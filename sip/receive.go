@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"errors"
 	"hash/maphash"
 	"time"
@@ -84,7 +85,7 @@ func Dispatch(n int) func(b []byte) (shard int) {
 func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 	s.count.request(received, s.env.Method, p.Flow.Proto)
 	from := s.edge.snapshot.Load().Source(p.Flow.Proto.String(), p.Flow.Remote)
-	if !from.Known() {
+	if !from.Known() && !s.inCall(p.Flow) {
 		s.refuseStranger(now, p)
 		return
 	}
@@ -101,7 +102,9 @@ func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 	}
 	switch {
 	case s.in.Method == wire.ACK:
-		s.receiveAck(now, p, from)
+		if _, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow); verdict == transaction.AckFor2xx {
+			s.receiveAck(now, p, from)
+		}
 	case s.in.Method == wire.CANCEL:
 		s.receiveCancel(now, p)
 	case len(s.in.To.Tag) > 0:
@@ -109,6 +112,26 @@ func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 	default:
 		s.receiveInitial(now, p, from)
 	}
+}
+
+// inCall reports whether the request at hand carries the tag of a live call and
+// comes from where that side lives: a reload may have removed its trunk, but the
+// call goes on.
+func (s *shard) inCall(f transport.Flow) bool {
+	_, slot, ok := readTag(s.env.ToTag)
+	if !ok {
+		return false
+	}
+	c := s.session(slot)
+	if c == nil {
+		return false
+	}
+	for _, l := range [...]*leg{&c.caller, &c.callee} {
+		if bytes.Equal(s.env.ToTag, l.dialog.LocalTag) && l.flow.Remote.Addr() == f.Remote.Addr() {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseStranger answers a source that is neither trunk nor agent: the same 403
@@ -120,7 +143,7 @@ func (s *shard) refuseStranger(now time.Time, p transport.Packet) {
 		!s.strangers.allow(now) || s.in.Parse(p.Bytes) != nil {
 		return
 	}
-	s.replyStateless(now, p.Flow, &admit.Rejection{Status: 403, Cause: "bad_source"})
+	s.replyStateless(now, p.Flow, &admit.Rejection{Status: 403, Cause: "bad_source", Anonymous: true})
 }
 
 // refuseBroken answers a message that failed the border's checks, if it can be
@@ -133,7 +156,7 @@ func (s *shard) refuseBroken(now time.Time, p transport.Packet, err error) {
 	}
 	s.count.parseError(broken.Cause)
 	s.logBroken(now, p.Flow, broken)
-	if broken.Status == 0 || !s.env.Request || s.env.Method == wire.ACK {
+	if broken.Status == 0 || !s.env.Request || s.env.Method == wire.ACK || len(s.in.To.URI) == 0 {
 		return
 	}
 	s.replyStateless(now, p.Flow, &admit.Rejection{Status: broken.Status, Reason: broken.Reason, Cause: broken.Cause})

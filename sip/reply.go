@@ -55,7 +55,9 @@ func (s *shard) rejection(r *admit.Rejection, tag []byte, source netip.AddrPort)
 	}
 	b := wire.AppendResponse(s.out[:0], &s.in, r.Status, reason, tag, source)
 	b = append(b, r.Header...)
-	b = s.appendServer(b)
+	if !r.Anonymous {
+		b = s.appendServer(b)
+	}
 	s.out = wire.AppendBody(b, "", nil)
 	return s.out
 }
@@ -171,6 +173,7 @@ func (s *shard) answerOptions(now time.Time, server transaction.Server) {
 	b = wire.AppendHeader(b, "Contact", s.contact(f))
 	b = wire.AppendHeaderString(b, "Allow", admit.Allow)
 	b = wire.AppendHeaderString(b, "Accept", admit.Accept)
+	b = wire.AppendHeaderString(b, "Supported", admit.Supported)
 	b = s.appendServer(b)
 	s.out = wire.AppendBody(b, "", nil)
 	s.respond(now, server, status, s.out)

@@ -35,6 +35,7 @@ func (u clientUser) Failed(now time.Time, client transaction.Client, f transacti
 	case purpose == purposeOutside:
 		s.outsideFailed(now, client, f)
 	case c == nil:
+	case purpose&purposeInvite != 0 && f == transaction.TransportError && c.backToUDP(now, uint8(purpose)):
 	case purpose&purposeInvite != 0:
 		c.step(now, call.Event{Kind: call.CalleeFailed, Attempt: uint8(purpose), Cause: causeOf(f)})
 	default:

@@ -71,6 +71,7 @@ type leg struct {
 	auth   []byte         // the credential lines of our last INVITE, which its ACK repeats
 	sdp    []byte         // body last sent to this side
 	answer []byte         // body of the ACK we sent last; nil: none
+	noTCP  bool           // a large request was refused over TCP: UDP must do
 }
 
 // opened is a request of a side that we have to answer.

@@ -14,6 +14,8 @@ type Rejection struct {
 	Reason string // reason phrase for the peer; says nothing about our inside; empty: the standard one
 	Header string // one complete header line for the response with CRLF, or empty
 	Cause  string // closed set, the label of the rejection counter
+
+	Anonymous bool // the response does not say what we are
 }
 
 func (r *Rejection) Error() string { return fmt.Sprintf("%d %s (%s)", r.Status, r.Reason, r.Cause) }
@@ -22,6 +24,8 @@ func (r *Rejection) Error() string { return fmt.Sprintf("%d %s (%s)", r.Status, 
 const (
 	Allow  = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE"
 	Accept = "application/sdp"
+	// Supported is empty: no extension yet (RFC 3261 §20.37 allows to say so).
+	Supported = ""
 
 	allowLine  = "Allow: " + Allow + "\r\n"
 	acceptLine = "Accept: " + Accept + "\r\n"
