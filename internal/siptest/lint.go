@@ -182,7 +182,7 @@ func (s *script) lintResponse(p *party, c *call, m *message) string {
 		return "it answers no request that was sent"
 	}
 	request := x.request
-	if m.status > 100 && m.toTag() == "" {
+	if m.status > 100 && m.toTag() == "" && request.has("To") {
 		return "To without tag (RFC 3261 §8.2.6.2)"
 	}
 	if tag := request.toTag(); tag != "" && m.toTag() != tag {

@@ -177,7 +177,8 @@ func (c *call) toAnswer(method string) *exchange {
 func (c *call) answers(m *message) *exchange {
 	_, method := m.cseq()
 	for i := len(c.sent) - 1; i >= 0; i-- {
-		if x := c.sent[i]; x.request.branch() == m.branch() && x.method() == method {
+		x := c.sent[i]
+		if _, asked := x.request.cseq(); x.request.branch() == m.branch() && asked == method {
 			return x
 		}
 	}
@@ -248,6 +249,7 @@ func withoutTag(value string) string {
 		kept = "<" + uri + ">"
 	}
 	for _, p := range splitParams(params) {
+		p = strings.TrimSpace(p)
 		if name, _, _ := strings.Cut(p, "="); p != "" && !strings.EqualFold(strings.TrimSpace(name), "tag") {
 			kept += ";" + p
 		}

@@ -638,6 +638,7 @@ func unescape(s string) string {
 
 // mint remembers what scripts made up, so that the rest is known to be the edge's.
 func (s *script) mint(m *message) {
+	s.norm.knownBody(m.body)
 	if m.status != 0 {
 		s.norm.known(m.toTag())
 		return

@@ -28,6 +28,16 @@ func (n *normaliser) known(values ...string) {
 	}
 }
 
+// knownBody marks the numbers of a session description that a script sent.
+func (n *normaliser) knownBody(body []byte) {
+	text := strings.ReplaceAll(string(body), "\r\n", "\n")
+	for _, place := range madeInBody {
+		for _, found := range place.pattern.FindAllStringSubmatch(text, -1) {
+			n.known(found[1])
+		}
+	}
+}
+
 func (n *normaliser) name(kind, value string) string {
 	n.known()
 	if n.ours[value] || value == "" {
@@ -55,7 +65,8 @@ var made = []struct {
 	{"length", regexp.MustCompile(`(?m)^Content-Length: ([1-9]\d*)$`)},
 }
 
-var made2 = []struct {
+// madeInBody are those of a session description.
+var madeInBody = []struct {
 	kind    string
 	pattern *regexp.Regexp
 }{
@@ -71,7 +82,7 @@ func (n *normaliser) text(b []byte) string {
 	for _, m := range made {
 		text = n.replace(text, m.kind, m.pattern)
 	}
-	for _, m := range made2 {
+	for _, m := range madeInBody {
 		text = n.replace(text, m.kind, m.pattern)
 	}
 	return text
