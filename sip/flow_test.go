@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
@@ -51,7 +52,12 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 		Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
 	}
 	if cfg.Media.Relay {
-		e.relay, err = media.New(media.Options{Engine: media.EngineNone, PortLow: int(cfg.Media.Ports.First), PortHigh: int(cfg.Media.Ports.Last)})
+		shown := map[netip.Addr]netip.Addr{}
+		for _, l := range net.Listeners() {
+			shown[l.Addr.Addr()] = netip.MustParseAddrPort(l.SentBy).Addr()
+		}
+		e.relay, err = media.New(media.Options{Engine: media.EngineNone, Advertise: shown,
+			PortLow: int(cfg.Media.Ports.First), PortHigh: int(cfg.Media.Ports.Last)})
 		if err != nil {
 			t.Fatal(err)
 		}
