@@ -126,4 +126,4 @@ func (c *Call) byeNow(at time.Duration) {
 
 // forked reports whether more than one dialog of the callee was heard of, so that more 2xx may come
 // as long as the client transaction accepts them (RFC 6026 §7.2, Timer M).
-func (c *Call) forked() bool { return bits.OnesCount16(c.forks) > 1 }
+func (c *Call) forked() bool { return bits.OnesCount32(c.forks) > 1 }

@@ -36,7 +36,7 @@ type CodeRule struct{ From, To uint16 }
 // is ACKed and BYEd without being remembered; a target beyond is not tried.
 const (
 	maxAttempts = 16
-	maxForks    = 16
+	maxForks    = 32
 	maxRelays   = 8 // relayed requests of one side that wait for their answer
 	maxActions  = 8 // longest list a Step returns
 )
@@ -73,12 +73,12 @@ type Call struct {
 	reason   Reason
 
 	seed       uint32
-	open       uint16 // attempts without a final response, by number
-	forks      uint16 // dialogs of the callee heard of
-	early      uint16 // forks of the current attempt that ring
-	described  uint16 // forks that have sent an SDP answer in a provisional
-	acked      uint16 // forks whose 2xx was ACKed
-	byed       uint16 // forks whose BYE waits for its answer
+	open       uint32 // attempts without a final response, by number
+	forks      uint32 // dialogs of the callee heard of
+	early      uint32 // forks of the current attempt that ring
+	described  uint32 // forks that have sent an SDP answer in a provisional
+	acked      uint32 // forks whose 2xx was ACKed
+	byed       uint32 // forks whose BYE waits for its answer
 	code       uint16
 	calleeCode uint16
 	reinvites  uint16
@@ -252,7 +252,7 @@ func (c *Call) random(n uint32) uint32 {
 func (c *Call) retryAfter() uint8 { return uint8(1 + c.random(10)) }
 
 // bit returns the mask of fork or attempt i, 0 for one too high to be remembered.
-func bit(i uint8) uint16 {
+func bit(i uint8) uint32 {
 	if i >= maxForks {
 		return 0
 	}

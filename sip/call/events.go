@@ -33,7 +33,7 @@ const (
 	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write),
 	// CauseRingTimeout (Timer C; the layer has sent the CANCEL and the attempt is still open until
 	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent;
-	// After = Retry-After), CauseUnresolved (the target's name has no address).
+	// After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number).
 	CalleeFailed
 	// MediaFailed: the shell could not carry out the one action with a body in the list of the Step
 	// before this one, because negotiation failed. That action was skipped, the rest of the list was

@@ -60,7 +60,8 @@ var causeNames = [...]string{"none", "bye", "cancel", "rejected", "auth", "ring_
 
 func (c Cause) String() string { return name(causeNames[:], uint8(c)) }
 
-// Record is what remains of a call. Complete when Finish is returned; before that, what is known so far.
+// Record is what remains of a call, but for numbers, trunk and media, which the shell knows. Complete when
+// Finish is returned; before that, what is known so far.
 type Record struct {
 	Outcome    Outcome
 	EndedBy    Side
@@ -80,8 +81,6 @@ type Record struct {
 	Reinvites  uint16 // re-INVITEs that crossed with a 2xx
 	LateAnswer bool   // a 2xx came after the end and was ACKed and BYEd; the carrier may bill it
 	Ignored    uint16 // events that had no place in their state
-
-	Media Media // zero from the machine; the shell fills it after CloseMedia
 }
 
 // Record returns what is known of the call; complete once Finish was returned.
@@ -107,14 +106,4 @@ func (r *Record) Duration() time.Duration {
 		return 0
 	}
 	return r.End.Sub(r.Answer)
-}
-
-// Media holds the quality of both streams. The machine never reads it.
-type Media struct{ Caller, Callee MediaLeg }
-
-// MediaLeg is what one party sent us and got from us.
-type MediaLeg struct {
-	Received, Sent uint64        // RTP packets
-	Lost           uint64        // gaps in what the party sent
-	Jitter         time.Duration // RFC 3550 §6.4.1, last value
 }

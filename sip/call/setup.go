@@ -150,7 +150,11 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 		return
 	}
 	c.open &^= bit(ev.Attempt)
-	if ev.Cause == CauseThrottled || ev.Cause == CauseLimit || ev.Cause == CauseUnresolved {
+	switch ev.Cause {
+	case CauseNoRoute:
+		ev.Cause = CauseUnresolved // the number is routed, its target cannot be reached: 503, not 404
+		c.unsent++
+	case CauseThrottled, CauseLimit, CauseUnresolved:
 		c.unsent++
 	}
 	if !c.setup() || ev.Attempt != c.attempt || c.inviteNext(at) {
@@ -162,7 +166,7 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 
 // silent gives up a target that has sent nothing at all. Should it wake up, its 2xx is ACKed and BYEd.
 func (c *Call) silent(at time.Duration) {
-	c.do(Action{Kind: CancelCallee, Attempt: c.attempt})
+	c.cancelCallee(Action{})
 	if c.inviteNext(at) {
 		return
 	}

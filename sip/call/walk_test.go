@@ -206,7 +206,7 @@ func (w *world) party() Event {
 func (w *world) anything() Event {
 	return Event{
 		Kind: EventKind(w.pick(len(eventNames) + 1)), Side: Side(w.pick(5)), Method: Method(w.pick(len(methodNames) + 1)), SDP: SDP(w.pick(4)),
-		Attempt: uint8(w.pick(6)), Fork: uint8(w.pick(20)), Ref: uint8(w.pick(6)), Cause: Cause(1 + w.pick(len(causeNames)-1)), Targets: uint8(w.pick(4)),
+		Attempt: uint8(w.pick(6)), Fork: uint8(w.pick(40)), Ref: uint8(w.pick(6)), Cause: Cause(1 + w.pick(len(causeNames)-1)), Targets: uint8(w.pick(4)),
 		NoContact: w.pick(8) == 0, Code: []uint16{100, 180, 183, 200, 202, 302, 401, 404, 408, 481, 486, 491, 500, 503, 603, 699}[w.pick(16)],
 		After: time.Duration(w.pick(40)) * time.Second,
 	}
