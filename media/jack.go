@@ -63,6 +63,12 @@ type engine interface {
 // receiveRoom is the receive buffer of a jack in bytes (Linux doubles it): more would be delay, not robustness.
 const receiveRoom = 64 << 10
 
+// The raw engine connects a jack after so many packets in a row from one source.
+const (
+	steady     = 50  // from the described address: a second
+	steadyElse = 500 // from any other, which a better one may still replace
+)
+
 // maxDatagram is the largest datagram we relay, in bytes: nothing in RTP over UDP comes near.
 const maxDatagram = 8192
 

@@ -31,8 +31,6 @@ const (
 	batch      = 64                     // events per wait
 	yieldAfter = 512                    // events between two Gosched under load
 
-	steady     = 50  // packets in a row from the described address before the jack is connected: a second
-	steadyElse = 500 // the same from any other source, which a better one may still replace
 )
 
 const haveRaw = true
