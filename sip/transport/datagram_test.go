@@ -324,7 +324,7 @@ func TestGarbageCollectionIsNeverHeldUp(t *testing.T) {
 							})
 						}
 					}
-					const collections = 50
+					const collections = 25
 					finished := make(chan struct{})
 					go func() { // ends after so many collections
 						for range collections {
