@@ -57,7 +57,7 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 		return
 	}
 	c.callee.flow = f
-	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, nil, false
+	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, c.callee.auth[:0], false
 	c.replaceMedia(a.Attempt)
 	var tag, callID [2*tagSize + 1]byte
 	invite := c.original()

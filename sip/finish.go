@@ -14,7 +14,15 @@ import (
 
 // newSession returns a session with a slot, or nil when there is none left.
 func (s *shard) newSession() *session {
-	c := &session{shard: s}
+	var c *session
+	if n := len(s.pool); n > 0 {
+		c = s.pool[n-1]
+		s.pool = s.pool[:n-1]
+		c.reset()
+	} else {
+		c = new(session)
+	}
+	c.shard = s
 	if !s.claim(c) {
 		return nil
 	}
@@ -22,6 +30,20 @@ func (s *shard) newSession() *session {
 	c.machine.Reset(&s.edge.policy, uint32(s.random.Uint64()))
 	return c
 }
+
+// reset empties a session for the next call, keeping the room its lists have.
+func (c *session) reset() {
+	clear(c.forks)
+	clear(c.pending)
+	*c = session{
+		next: c.next[:0], forks: c.forks[:0], attempts: c.attempts[:0], pending: c.pending[:0],
+		caller: leg{sdp: c.caller.sdp[:0], auth: c.caller.auth[:0]},
+		callee: leg{sdp: c.callee.sdp[:0], auth: c.callee.auth[:0]},
+	}
+}
+
+// pooledSessions bounds the sessions kept for reuse, per shard.
+const pooledSessions = 1 << 10
 
 // finish ends a session: one record, then nothing refers to it any more.
 func (c *session) finish(now time.Time) {
@@ -44,6 +66,9 @@ func (c *session) finish(now time.Time) {
 		s.giveBack(c.pending[i].from.head)
 	}
 	s.release(c)
+	if len(s.pool) < pooledSessions {
+		s.pool = append(s.pool, c)
+	}
 	s.edge.calls.Add(-1)
 }
 

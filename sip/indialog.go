@@ -299,8 +299,12 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	p.client = client
 	if err != nil {
 		s.count.drop(dropUnsent)
-		serial := p.serial
-		s.post(func(now time.Time) { c.requestFailed(now, serial, transaction.TransportError) })
+		token := c.token(p.serial)
+		s.post(func(now time.Time) {
+			if c, serial := s.owner(token); c != nil {
+				c.requestFailed(now, serial, transaction.TransportError)
+			}
+		})
 	}
 }
 

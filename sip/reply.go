@@ -148,6 +148,9 @@ func reasonOf(m *wire.Message) (r call.Reason) {
 // retryAfterOf returns the Retry-After of a response, 0 for none.
 func retryAfterOf(m *wire.Message) time.Duration {
 	v := m.Get(wire.HRetryAfter)
+	if len(v) == 0 {
+		return 0
+	}
 	if end := bytes.IndexFunc(v, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
 		v = v[:end]
 	}

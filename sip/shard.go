@@ -28,6 +28,7 @@ type shard struct {
 
 	sessions   []*session // by slot; nil is free
 	free       []uint32   // free slots, oldest first, so that a slot rests before it is used again
+	pool       []*session // ended ones, to be used again
 	live       int
 	generation uint32
 	current    *session // the call being stepped
