@@ -43,10 +43,10 @@ type Record map[string]string
 // Constructor makes the edge of one flow, from its configuration and on its network, inside the flow's synctest bubble.
 type Constructor func(t *testing.T, cfg config.Config, net *Network) Edge
 
-// Run plays every flow file (*.txt) in a folder, each as a subtest with its name, in a synctest bubble of its own.
+// Run plays every flow file (*.txtar) in a folder, each as a subtest with its name, in a synctest bubble of its own.
 func Run(t *testing.T, folder string, build Constructor) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder, "*.txt"))
+	paths, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func Run(t *testing.T, folder string, build Constructor) {
 		t.Fatalf("no flow files in %s", folder)
 	}
 	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			f, err := readFlow(path)
 			if err != nil {
 				t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 // playText plays a flow given as text and returns its error and, with rewrite, the new file.
 func playText(t *testing.T, text string, rewrite bool, build Constructor) (string, error) {
 	t.Helper()
-	f, err := parseFlow("test.txt", []byte(text))
+	f, err := parseFlow("test.txtar", []byte(text))
 	if err != nil {
 		return "", err
 	}
@@ -53,8 +53,8 @@ func TestFlows(t *testing.T) {
 	}{
 		{"a whole call passes", wholeCall, "-- record.want --\noutcome=answered ended_by=caller\n-- metrics.want --\nfake_options_total{kind=\"any\"} 0\n", ""},
 		{"a timed repetition passes", "app -> INVITE sip:busy@edge\napp <- 100\napp <- 486\napp <- 486 again x3 after=500ms,1s,2s\napp -> ACK\n", "", ""},
-		{"a repetition at the wrong moment fails", "app -> INVITE sip:busy@edge\napp <- 100\napp <- 486\napp <- 486 again after=700ms\n", "", "test.txt:6: app <- 486 again after=700ms: came 500ms after"},
-		{"another message than expected fails", "app -> INVITE sip:busy@edge\napp <- 180\n", "", "test.txt:4: app <- 180: got 100 Trying (INVITE)"},
+		{"a repetition at the wrong moment fails", "app -> INVITE sip:busy@edge\napp <- 100\napp <- 486\napp <- 486 again after=700ms\n", "", "test.txtar:6: app <- 486 again after=700ms: came 500ms after"},
+		{"another message than expected fails", "app -> INVITE sip:busy@edge\napp <- 180\n", "", "test.txtar:4: app <- 180: got 100 Trying (INVITE)"},
 		{"a message nobody expects fails", "app -> INVITE sip:busy@edge\napp <- 100\napp <- 486\napp -> ACK\napp -> OPTIONS sip:edge\n", "", `silence expected, but at app "200 OK (OPTIONS)"`},
 		{"a missing message fails", "app -> OPTIONS sip:edge\napp <- 200\napp <- 200\n", "", "nothing came within 250ms"},
 		{"idle fails when something comes", "app -> INVITE sip:busy@edge\napp <- 100\napp <- 486\nidle 3s\n", "", `"486 Busy Here (INVITE)" came after 4`},
@@ -76,11 +76,11 @@ func TestFlows(t *testing.T) {
 		{"a wrong metric fails", "app -> OPTIONS sip:edge\napp <- 200\n", "-- metrics.want --\nfake_options_total{kind=\"any\"} 3\n", `fake_options_total{kind="any"} is 1, want 3`},
 		{"a ping is answered", "app -> ping\n", "", `silence expected`},
 
-		{"an unknown directive is an error", "sleep 5s\n", "", `test.txt:3: unknown directive "sleep"`},
+		{"an unknown directive is an error", "sleep 5s\n", "", `test.txtar:3: unknown directive "sleep"`},
 		{"an unknown option is an error", "app -> INVITE sip:1@edge colour=red\n", "", `option "colour" does not go with "->"`},
 		{"an unknown party is an error", "nobody -> INVITE sip:1@edge\n", "", `no party "nobody"`},
 		{"a bad duration is an error", "wait 5\n", "", "missing unit"},
-		{"a detail without message is an error", "wait 5s\n  From: x\n", "", "test.txt:4: an indented line belongs to a message"},
+		{"a detail without message is an error", "wait 5s\n  From: x\n", "", "test.txtar:4: an indented line belongs to a message"},
 		{"an unknown part is an error", "wait 5s\n", "-- offer.xml --\n", `unknown part "offer.xml"`},
 		{"a party at a taken address is an error", "wait 5s\n", "-- parties --\nx 192.0.2.30:5080\n", "two parties are at 192.0.2.30:5080"},
 		{"a bad configuration is an error", "wait 5s\n", "-- sipgo.yaml --\ntrunk: []\n", "trunk"},
@@ -147,7 +147,7 @@ func TestUpdate(t *testing.T) {
 // TestRun plays a folder as the edge's test does.
 func TestRun(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "whole-call.txt"), []byte("A call.\n-- flow --\n"+wholeCall), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "whole-call.txtar"), []byte("A call.\n-- flow --\n"+wholeCall), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	Run(t, folder, newFake)
@@ -156,7 +156,7 @@ func TestRun(t *testing.T) {
 // TestPoison shows that a shard which keeps bytes beyond the next Receive is found out.
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, err := parseFlow("test.txt", []byte("x\n-- flow --\nwait 1s\n"))
+		f, err := parseFlow("test.txtar", []byte("x\n-- flow --\nwait 1s\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
