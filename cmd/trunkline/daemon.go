@@ -18,6 +18,7 @@ import (
 	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip"
+	"trunkline/sip/register"
 	"trunkline/sip/transport"
 	"trunkline/store"
 	"trunkline/trunks"
@@ -48,6 +49,7 @@ type daemon struct {
 	relay   *media.Relay // nil: signalling only
 	network *transport.Network
 	edge    *sip.Edge
+	keeper  *register.Keeper // of the trunks that register
 
 	ready    atomic.Bool
 	stopEdge context.CancelFunc
@@ -58,10 +60,11 @@ type daemon struct {
 
 // How long closing a part may take before it is cut short.
 const (
-	hangUpLimit  = 3 * time.Second // BYEs of calls still up
-	flushLimit   = 5 * time.Second // records on their way to the disk
-	networkLimit = time.Second     // bytes queued on stream connections
-	httpLimit    = 2 * time.Second // requests in progress
+	unregisterLimit = 2 * time.Second // answers to REGISTERs that take our bindings back
+	hangUpLimit     = 3 * time.Second // BYEs of calls still up
+	flushLimit      = 5 * time.Second // records on their way to the disk
+	networkLimit    = time.Second     // bytes queued on stream connections
+	httpLimit       = 2 * time.Second // requests in progress
 )
 
 // startDaemon builds the parts in the order in which a mistake is cheapest: sockets and files first, calls last. The error
@@ -208,7 +211,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	if err != nil {
 		return err
 	}
-	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay)
+	d.keeper = register.New(d.edge, d.log)
+	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper)
 }
 
 // recorder lets the edge write to the store without knowing it.
@@ -232,6 +236,7 @@ func (d *daemon) run() {
 		}
 	})
 	d.onClose(d.hangUp)
+	d.keeper.Apply(d.edge.Trunks())
 	d.ready.Store(true)
 	d.metrics.Reloaded(time.Now(), true)
 	for _, l := range d.network.Listeners() {
@@ -242,17 +247,30 @@ func (d *daemon) run() {
 	}
 }
 
-// drain refuses new calls and waits for the running ones until drain.deadline or until ctx ends. It returns how many are left.
+// drain refuses new calls, takes our registrations back, and waits for the running calls until drain.deadline or until ctx
+// ends. It returns how many are left.
 func (d *daemon) drain(ctx context.Context) (left int) {
 	d.ready.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, d.config.Drain.Deadline.D())
 	defer cancel()
-	return d.edge.Drain(ctx)
+	var unregistering sync.WaitGroup
+	unregistering.Go(func() { d.unregister(ctx) })
+	left = d.edge.Drain(ctx)
+	unregistering.Wait()
+	return left
+}
+
+// unregister takes every binding back; a second time it has nothing to do.
+func (d *daemon) unregister(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, unregisterLimit)
+	defer cancel()
+	d.keeper.Close(ctx)
 }
 
 // hangUp ends the edge, which sends a BYE on each call that is left.
 func (d *daemon) hangUp() {
 	d.ready.Store(false)
+	d.unregister(context.Background())
 	d.stopEdge()
 	ended := make(chan struct{})
 	go func() { d.running.Wait(); close(ended) }() // ends with the edge
@@ -300,6 +318,12 @@ func (d *daemon) readiness() api.Readiness {
 	}
 	if d.records.Healthy() != nil {
 		parts[2].State = "call records cannot be written"
+	}
+	if !up { // the keeper may not be there yet
+		return api.Readiness{Ready: up, Parts: parts}
+	}
+	if state := registrations(d.keeper); state != "" {
+		parts = append(parts, api.Part{Name: "registrations", State: state})
 	}
 	return api.Readiness{Ready: up, Parts: parts}
 }

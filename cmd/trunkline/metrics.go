@@ -5,12 +5,16 @@ import (
 
 	"trunkline/media"
 	"trunkline/sip"
+	"trunkline/sip/register"
 	"trunkline/sip/transport"
 )
 
-// registerMetrics adds the metrics of the edge, its sockets and its relay. relay may be nil.
-func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay) error {
+// registerMetrics adds the metrics of the edge, its sockets, its relay and its registrations. relay may be nil.
+func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper) error {
 	if err := to.Register(edge.Collector()); err != nil {
+		return err
+	}
+	if err := to.Register(keeper); err != nil {
 		return err
 	}
 	if relay != nil {

@@ -38,6 +38,7 @@ func (d *daemon) reload(ctx context.Context) {
 		d.refuseReload(err)
 		return
 	}
+	d.keeper.Apply(snapshot)
 	d.hosts, d.config = hosts, next
 	if d.level != nil {
 		d.level.Set(next.Log.Level)
@@ -83,6 +84,7 @@ func (d *daemon) refreshNames(ctx context.Context) {
 		d.log.Error("new addresses of host names could not be applied", "error", err)
 		return
 	}
+	d.keeper.Apply(snapshot)
 	d.hosts = hosts
 	d.warnUnresolved(snapshot)
 	d.log.Info("addresses of host names have changed")

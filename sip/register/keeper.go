@@ -55,7 +55,8 @@ func New(e Engine, log *slog.Logger) *Keeper {
 
 // Apply makes the registrations those of the snapshot: new trunks are registered,
 // spread over some seconds when there are many; changed ones again; those that
-// are gone take their binding back; the others are not touched.
+// are gone take their binding back; the others only learn the addresses their
+// next REGISTER may go to.
 func (k *Keeper) Apply(s *trunks.Snapshot) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -75,7 +76,10 @@ func (k *Keeper) Apply(s *trunks.Snapshot) {
 		}
 	}
 	for name, t := range wanted {
-		if k.trunks[name] != nil {
+		if r := k.trunks[name]; r != nil {
+			r.mu.Lock()
+			r.trunk = t
+			r.mu.Unlock()
 			continue
 		}
 		r := newRegistration(k, t)
