@@ -144,6 +144,9 @@ func (s *shard) noteRepeated(now time.Time, p transport.Packet) {
 
 // traced returns the call a message belongs to, by the tag of ours in it.
 func (s *shard) traced(e *wire.Envelope) *session {
+	if !s.trace.on() {
+		return nil
+	}
 	for _, tag := range [...][]byte{e.ToTag, e.FromTag} {
 		if shard, slot, ok := readTag(tag); ok && shard == s.index {
 			if c := s.session(slot); c != nil && (bytes.Equal(tag, c.id[:]) || bytes.Equal(tag, c.callee.dialog.LocalTag)) {
