@@ -31,23 +31,31 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
+	s.current = c // for survive; a step does the same
+	c.start(now, p, server, route, direction, refusal)
+	s.current = nil
+}
+
+// start takes the call up, or refuses it.
+func (c *session) start(now time.Time, p transport.Packet, server transaction.Server,
+	route trunks.Route, direction trunks.Direction, refusal *trunks.Refusal) {
 	c.begin(p, server, direction)
 	if refusal != nil {
 		c.refused(now, refusal)
 		return
 	}
 	c.route = route
-	c.seat(from)
+	c.seat()
 	if r := c.acquire(); r != nil {
 		c.refused(now, r)
 		return
 	}
-	c.counts = s.count.of(route.Trunk.Name, direction)
+	c.counts = c.shard.count.of(route.Trunk.Name, direction)
 	c.counts.attempts++
 	c.countIn(&c.counts.setup)
 	c.openMedia()
 	server.Trying(now)
-	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&s.in), Targets: c.targets(), After: expires(&s.in)}
+	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in)}
 	c.lateOffer = ev.SDP == call.SDPNone
 	c.step(now, ev)
 }
@@ -72,7 +80,7 @@ func (c *session) begin(p transport.Packet, server transaction.Server, d trunks.
 }
 
 // seat says who sits on which side.
-func (c *session) seat(from trunks.Principal) {
+func (c *session) seat() {
 	if c.direction == trunks.InboundCall {
 		c.caller.trunk, c.callee.agent = c.route.Trunk, c.route.Agent
 	} else {

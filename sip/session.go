@@ -131,13 +131,13 @@ func mediaSide(side call.Side) media.Side {
 func (c *session) step(now time.Time, ev call.Event) {
 	s := c.shard
 	outer := s.current
-	s.current = c
-	defer func() { s.current = outer }()
+	s.current = c // stays when a panic passes: see survive
 	for {
 		for _, a := range c.machine.Step(now, ev) {
 			c.perform(now, a)
 		}
 		if c.finished {
+			s.current = outer
 			return
 		}
 		if len(c.next) == 0 {
@@ -147,6 +147,7 @@ func (c *session) step(now time.Time, ev call.Event) {
 		c.next = append(c.next[:0], c.next[1:]...)
 	}
 	s.wheel.Start(&c.due, c.machine.NextDeadline())
+	s.current = outer
 }
 
 // then queues an event that followed from doing an action.

@@ -151,19 +151,32 @@ func (s *shard) survive(now time.Time) {
 	s.log.Error("panic in a call", "panic", bug, "stack", string(debug.Stack()))
 	c := s.current
 	s.current = nil
-	if c == nil || c.finished {
+	if c == nil {
 		return
 	}
 	defer func() {
-		if recover() != nil && !c.finished { // not even ending it worked
-			s.wheel.Stop(&c.due)
-			s.release(c)
-			s.edge.calls.Add(-1)
+		if again := recover(); again != nil || c.finished { // ending it did not work either
+			s.abandon(c)
 		}
 		s.current = nil
 	}()
+	if c.finished {
+		return
+	}
 	c.next = c.next[:0]
 	c.step(now, call.Event{Kind: call.Panicked})
+}
+
+// abandon takes a session that cannot be ended in order out of the table.
+func (s *shard) abandon(c *session) {
+	if s.session(c.slot) != c {
+		return
+	}
+	c.finished = true
+	s.wheel.Stop(&c.due)
+	c.uncount()
+	s.release(c)
+	s.edge.calls.Add(-1)
 }
 
 // Send is the way out of every message: counted, traced, sent.

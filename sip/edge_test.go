@@ -1,0 +1,243 @@
+package sip_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"trunkline/config"
+	"trunkline/internal/siptest"
+	"trunkline/sip"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// world is an edge on a network in memory with a carrier and an application.
+type world struct {
+	t       *testing.T
+	edge    *sip.Edge
+	carrier *siptest.Endpoint
+	app     *siptest.Endpoint
+	at      netip.AddrPort // the edge
+	lastTag string         // To tag of the last response to the carrier
+
+	mu      sync.Mutex
+	records []trunks.CallRecord
+}
+
+func (w *world) Record(r trunks.CallRecord) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records = append(w.records, r)
+}
+
+// run builds a world in a bubble and plays with it.
+func run(t *testing.T, log slog.Handler, play func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
+sip: {listen: ["udp://192.0.2.1:5060"]}
+media: {relay: false}
+trunks:
+  - {name: carrier, server: "192.0.2.20:5060", source_addresses: [192.0.2.20]}
+agents:
+  - {name: app, destinations: [{uri: "sip:192.0.2.30:5080"}], source_addresses: [192.0.2.30]}
+numbers:
+  - {number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_agent: app}
+`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot, err := trunks.Build(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{t: t, at: netip.MustParseAddrPort("192.0.2.1:5060")}
+		net := siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: w.at, Local: w.at, SentBy: w.at.String()}}})
+		w.carrier = net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
+		w.app = net.Endpoint("app", transport.UDP, netip.MustParseAddrPort("192.0.2.30:5080"))
+		o := sip.Options{Network: net, Trunks: snapshot, Records: w, Trace: 1 << 20}
+		if log != nil {
+			o.Log = slog.New(log)
+		}
+		if w.edge, err = sip.New(o); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { w.edge.Run(ctx); close(done) }() // ends with stop
+		play(w)
+		stop()
+		<-done
+		net.Close()
+	})
+}
+
+// call sends the n-th INVITE from the carrier.
+func (w *world) call(n int, called string) {
+	w.t.Helper()
+	w.send(w.carrier, fmt.Sprintf("INVITE sip:%[2]s@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKi%[1]d;rport\nMax-Forwards: 70\n"+
+		"From: <sip:+14155550199@192.0.2.20>;tag=c%[1]d\nTo: <sip:%[2]s@192.0.2.1>\nCall-ID: call-%[1]d\nCSeq: 1 INVITE\nContact: <sip:192.0.2.20:5060>\nContent-Length: 0\n\n",
+		n, called))
+}
+
+func (w *world) send(from *siptest.Endpoint, text string) {
+	w.t.Helper()
+	if err := from.Send(w.at, []byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// next returns what comes next to an endpoint.
+func (w *world) next(at *siptest.Endpoint) *wire.Message {
+	w.t.Helper()
+	a, ok := at.Receive(time.Second)
+	if !ok {
+		w.t.Fatal("nothing came within a second")
+	}
+	m := new(wire.Message)
+	if err := m.Parse(bytes.Clone(a.Bytes)); err != nil {
+		w.t.Fatalf("%v in\n%s", err, a.Bytes)
+	}
+	if at == w.carrier && m.Status > 100 {
+		w.lastTag = string(m.To.Tag)
+	}
+	return m
+}
+
+// final skips provisionals.
+func (w *world) final(at *siptest.Endpoint) int {
+	w.t.Helper()
+	for {
+		if m := w.next(at); m.Status >= 200 {
+			return m.Status
+		}
+	}
+}
+
+// panicky is a log handler that panics on one message, to stand for any bug on
+// a call's way.
+type panicky struct {
+	slog.Handler
+	on string
+	n  int // times it may panic
+}
+
+func (p *panicky) Enabled(context.Context, slog.Level) bool { return true }
+func (p *panicky) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == p.on && p.n > 0 {
+		p.n--
+		panic("a bug")
+	}
+	return nil
+}
+
+// A panic ends the call it happens in, with a 500 and one record; the others and
+// the process go on.
+func TestPanicEndsThatCallOnly(t *testing.T) {
+	for _, test := range []struct {
+		name, on string
+		code     int // what the caller of the broken call hears
+		records  int // of the two calls
+	}{
+		{"while a call is set up", "call refused", 500, 2},
+		{"while a call is ended", "call ended", 404, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			log := &panicky{Handler: slog.DiscardHandler, on: test.on, n: 1}
+			run(t, log, func(w *world) {
+				w.call(1, "+19990000000") // leads nowhere
+				if got := w.final(w.carrier); got != test.code {
+					t.Errorf("the caller of the broken call hears %d, not %d", got, test.code)
+				}
+				w.call(2, "+15550001234")
+				if m := w.next(w.app); m.Method != wire.INVITE {
+					t.Errorf("the next call does not reach the application: %s", m.Bytes)
+				}
+				time.Sleep(5 * time.Minute) // ring limit: everything is over
+				if n := w.edge.Calls(); n != 0 {
+					t.Errorf("%d calls are left in the edge", n)
+				}
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if len(w.records) != test.records {
+					t.Errorf("%d records, want %d: %+v", len(w.records), test.records, w.records)
+				}
+			})
+		})
+	}
+}
+
+// 180, 183 and 200 that arrive in one burst reach the caller in that order, a
+// thousand times over.
+func TestBurstKeepsOrder(t *testing.T) {
+	run(t, nil, func(w *world) {
+		for n := range 1000 {
+			w.call(n, "+15550001234")
+			invite := w.next(w.app)
+			for _, status := range []int{180, 183, 200} {
+				b := wire.AppendResponse(nil, invite, status, "", fmt.Appendf(nil, "t%d", n), netip.AddrPort{})
+				b = append(b, "Contact: <sip:192.0.2.30:5080>\r\n"...)
+				sdp := []byte(nil)
+				if status == 200 {
+					sdp = []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n")
+				}
+				if err := w.app.Send(w.at, wire.AppendBody(b, "application/sdp", sdp)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, want := range []int{100, 180, 183, 200} {
+				if got := w.next(w.carrier); got.Status != want {
+					t.Fatalf("call %d: %d came where %d was due", n, got.Status, want)
+				}
+			}
+			w.cancelRepeats(n)
+		}
+	})
+}
+
+// cancelRepeats acknowledges the n-th call with its answer and hangs up, so that
+// nothing is repeated.
+func (w *world) cancelRepeats(n int) {
+	w.t.Helper()
+	w.ackAndBye(n)
+	ack := w.next(w.app)
+	for ack.Method != wire.ACK {
+		ack = w.next(w.app)
+	}
+	if m := w.next(w.app); m.Method != wire.BYE {
+		w.t.Fatalf("call %d: %s came where BYE was due", n, m.MethodName)
+	} else {
+		w.app.Send(w.at, wire.AppendBody(wire.AppendResponse(nil, m, 200, "", nil, netip.AddrPort{}), "", nil))
+	}
+	if got := w.final(w.carrier); got != 200 {
+		w.t.Fatalf("call %d: the BYE is answered %d", n, got)
+	}
+}
+
+// ackAndBye sends ACK and BYE back to back, as a caller with nothing to say does.
+func (w *world) ackAndBye(n int) {
+	w.t.Helper()
+	tag := w.lastTag
+	const sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+	for i, method := range []string{"ACK", "BYE"} {
+		b := fmt.Appendf(nil, "%[1]s sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bK%[1]s%[2]d;rport\r\nMax-Forwards: 70\r\n"+
+			"From: <sip:+14155550199@192.0.2.20>;tag=c%[2]d\r\nTo: <sip:+15550001234@192.0.2.1>;tag=%[3]s\r\nCall-ID: call-%[2]d\r\nCSeq: %[4]d %[1]s\r\n",
+			method, n, tag, i+1)
+		body := []byte(nil)
+		if method == "ACK" {
+			body = []byte(sdp)
+		}
+		if err := w.carrier.Send(w.at, wire.AppendBody(b, "application/sdp", body)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
