@@ -1,0 +1,68 @@
+package carrier
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// loop answers an INVITE to one of the customer's own numbers with a new INVITE back to the customer, as the public network would,
+// and joins the two. Media goes past us.
+func (c *Carrier) loop(req *sip.Request, tx sip.ServerTransaction, authenticated bool) {
+	p := c.phone
+	in := p.incoming(req, authenticated)
+	p.respond(req, tx, 100, nil)
+	uri, err := c.route(req.Recipient.User)
+	if err != nil {
+		p.refuse(in, req, tx, reply{code: 480})
+		return
+	}
+	contact := p.stack.contact(p.user, in.transport)
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	tx.OnTerminate(func(string, error) { cancel() }) // the caller gave up
+	var answer []byte
+	out, err := p.dial(ctx, order{
+		to: uri, from: req.From().Address.User, bare: true, body: req.Body(),
+		provisional: func(res *sip.Response) { p.respond(req, tx, res.StatusCode, res.Body(), contact) },
+		answered:    func(res *sip.Response) { answer = res.Body() },
+	})
+	if err != nil {
+		if refused, ok := errors.AsType[*Refused](err); ok {
+			p.refuse(in, req, tx, reply{code: refused.Code, reason: refused.Reason})
+			return
+		}
+		select {
+		case <-tx.Done(): // cancelled: sipgo has answered 487
+			in.answered(487)
+			in.end("them")
+		default:
+			p.refuse(in, req, tx, reply{code: 480})
+		}
+		return
+	}
+	in.join(out)
+	out.join(in)
+	p.accept(in, req, tx, answer)
+}
+
+// join hangs up on other when c is hung up by its peer.
+func (c *Call) join(other *Call) {
+	c.mu.Lock()
+	over := c.over
+	c.onEnd = func() {
+		c.phone.work.Go(func() { // ends with the BYE's transaction
+			ctx, cancel := context.WithTimeout(c.phone.ctx, 10*time.Second)
+			defer cancel()
+			if err := other.HangUp(ctx); err != nil {
+				c.phone.log.Warn("hang up", "error", err)
+			}
+		})
+	}
+	c.mu.Unlock()
+	if over {
+		c.onEnd()
+	}
+}

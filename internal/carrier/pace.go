@@ -1,0 +1,43 @@
+package carrier
+
+import (
+	"sync"
+	"time"
+)
+
+// pace counts admissions over any rolling second, as carriers do.
+type pace struct {
+	limit int // 0: none
+
+	mu      sync.Mutex
+	times   []time.Time
+	too     int
+	highest int
+}
+
+func (p *pace) admit(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.times) > 0 && now.Sub(p.times[0]) >= time.Second {
+		p.times = p.times[1:]
+	}
+	if p.limit > 0 && len(p.times) >= p.limit {
+		p.too++
+		return false
+	}
+	p.times = append(p.times, now)
+	p.highest = max(p.highest, len(p.times))
+	return true
+}
+
+func (p *pace) refused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.too
+}
+
+func (p *pace) peak() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.highest
+}
