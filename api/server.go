@@ -14,6 +14,7 @@ type Options struct {
 	Listen  string           // host:port; port 0 takes a free one
 	Ready   func() Readiness // asked at each /readyz; nil: ready from the start
 	Metrics *Metrics         // nil: no /metrics
+	Calls   Calls            // nil: no /debug/calls
 	Log     *slog.Logger     // nil: nothing is logged
 }
 
@@ -57,6 +58,9 @@ func Listen(o Options) (*Server, error) {
 	s.handle("GET /readyz", http.HandlerFunc(s.ready))
 	if o.Metrics != nil {
 		s.handle("GET /metrics", o.Metrics.handler())
+	}
+	if o.Calls != nil {
+		s.handleCalls()
 	}
 	return s, nil
 }

@@ -130,7 +130,7 @@ func (d *daemon) openHTTP() (err error) {
 	if d.config.HTTP.Listen == "" {
 		return nil
 	}
-	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Log: d.log})
+	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Log: d.log})
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
