@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -76,13 +77,14 @@ func (p *phone) take(req *sip.Request, tx sip.ServerTransaction, answer reply, a
 	case answer.ring != 0:
 		p.respond(req, tx, 180, nil, contact)
 	}
+	gaveUp := cancelled(tx)
 	var ringing <-chan time.Time
 	if answer.ring >= 0 {
 		ringing = time.After(answer.ring)
 	}
 	select {
 	case <-ringing:
-	case <-tx.Done(): // cancelled: sipgo has answered 487
+	case <-gaveUp: // sipgo has answered 487
 		c.answered(487)
 		c.end("them")
 		return
@@ -108,6 +110,17 @@ func (p *phone) take(req *sip.Request, tx sip.ServerTransaction, answer reply, a
 			}
 		})
 	}
+}
+
+// cancelled is closed when the caller of an INVITE gives up, or its transaction is lost.
+func cancelled(tx sip.ServerTransaction) <-chan struct{} {
+	gone := make(chan struct{})
+	var once sync.Once
+	done := func() { once.Do(func() { close(gone) }) }
+	if !tx.OnCancel(func(*sip.Request) { done() }) || !tx.OnTerminate(func(string, error) { done() }) {
+		done()
+	}
+	return gone
 }
 
 // openMedia opens the RTP of a call and returns the answer to its offer, or our offer when it has none.

@@ -22,7 +22,14 @@ func (c *Carrier) loop(req *sip.Request, tx sip.ServerTransaction, authenticated
 	contact := p.stack.contact(p.user, in.transport)
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	tx.OnTerminate(func(string, error) { cancel() }) // the caller gave up
+	gaveUp := cancelled(tx)
+	p.work.Go(func() { // ends with this call's set-up
+		select {
+		case <-gaveUp:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	var answer []byte
 	out, err := p.dial(ctx, order{
 		to: uri, from: req.From().Address.User, bare: true, body: req.Body(),
@@ -35,7 +42,7 @@ func (c *Carrier) loop(req *sip.Request, tx sip.ServerTransaction, authenticated
 			return
 		}
 		select {
-		case <-tx.Done(): // cancelled: sipgo has answered 487
+		case <-gaveUp: // sipgo has answered 487
 			in.answered(487)
 			in.end("them")
 		default:

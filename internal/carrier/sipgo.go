@@ -17,6 +17,8 @@ import (
 func init() {
 	// sipgo refuses to send a UDP message of more than this minus 200 octets, responses included, and the setting is the process's.
 	sip.UDPMTUSize = 65535 + 200
+	// What it says when connections close goes to a logger that only the process can set.
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 }
 
 // stack is one sipgo user agent bound to one address, UDP and TCP on the same port.
