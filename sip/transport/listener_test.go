@@ -110,7 +110,7 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		{"not our address, TCP", Options{Listen: []string{"tcp://192.0.2.1:5060"}}, "listen on tcp://192.0.2.1:5060: cannot assign requested address"},
 		{
 			"every number out of range", Options{Listen: []string{"udp://127.0.0.1:0"}, Shards: 65, Tick: time.Minute, QueueMessages: -1},
-			"transport: Shards 65: want 1 to 64\nQueueMessages -1: want 64 to 16777216\nTick 1m0s: want at most 1s",
+			"transport: Shards 65: want 1 to 64\nQueueMessages -1: want 64 to 16777216\nTick 1m0s: want 1ms to 1s",
 		},
 		{"no such loop", Options{Listen: []string{"udp://127.0.0.1:0"}, Loop: 9}, "transport: no receive loop has number 9"},
 		{"too many listeners", Options{Listen: make([]string, 65)}, "transport: 65 listeners, at most 64 are possible"},

@@ -96,14 +96,16 @@ func (o Options) complete() (Options, error) {
 			wrong = errors.Join(wrong, fmt.Errorf("%s %d: want %d to %d", name, *v, least, most))
 		}
 	}
-	duration := func(name string, v *time.Duration, preset, least time.Duration) {
+	duration := func(name string, v *time.Duration, preset, most time.Duration) {
+		const least = time.Millisecond
 		if *v == 0 {
 			*v = preset
 		}
-		if *v < least {
-			wrong = errors.Join(wrong, fmt.Errorf("%s %s: want at least %s", name, *v, least))
+		if *v < least || *v > most {
+			wrong = errors.Join(wrong, fmt.Errorf("%s %s: want %s to %s", name, *v, least, most))
 		}
 	}
+	const day = 24 * time.Hour
 	number("Shards", &o.Shards, 1, 1, 64)
 	number("SocketBuffer", &o.SocketBuffer, 8<<20, 64<<10, 1<<30)
 	number("QueueMessages", &o.QueueMessages, 8192, 64, 1<<24)
@@ -112,17 +114,14 @@ func (o Options) complete() (Options, error) {
 	number("MaxPerSource", &o.MaxPerSource, 1_000, 1, 1<<24)
 	number("MaxDialled", &o.MaxDialled, 2_000, 1, 1<<24)
 	number("WriteQueue", &o.WriteQueue, 1<<20, wire.MaxMessage, 1<<30)
-	duration("Tick", &o.Tick, 10*time.Millisecond, time.Millisecond)
-	if o.Tick > time.Second {
-		wrong = errors.Join(wrong, fmt.Errorf("Tick %s: want at most 1s", o.Tick))
-	}
-	duration("WriteTimeout", &o.WriteTimeout, 10*time.Second, time.Millisecond)
-	duration("ConnectTimeout", &o.ConnectTimeout, 5*time.Second, time.Millisecond)
-	duration("HandshakeTimeout", &o.HandshakeTimeout, 10*time.Second, time.Millisecond)
-	duration("MessageTimeout", &o.MessageTimeout, 32*time.Second, time.Millisecond)
-	duration("IdleTimeout", &o.IdleTimeout, 10*time.Minute, time.Millisecond)
-	duration("UnackedTimeout", &o.UnackedTimeout, 20*time.Second, time.Millisecond)
-	duration("PongTimeout", &o.PongTimeout, 10*time.Second, time.Millisecond)
+	duration("Tick", &o.Tick, 10*time.Millisecond, time.Second)
+	duration("WriteTimeout", &o.WriteTimeout, 10*time.Second, day)
+	duration("ConnectTimeout", &o.ConnectTimeout, 5*time.Second, day)
+	duration("HandshakeTimeout", &o.HandshakeTimeout, 10*time.Second, day)
+	duration("MessageTimeout", &o.MessageTimeout, 32*time.Second, day)
+	duration("IdleTimeout", &o.IdleTimeout, 10*time.Minute, day)
+	duration("UnackedTimeout", &o.UnackedTimeout, 20*time.Second, day)
+	duration("PongTimeout", &o.PongTimeout, 10*time.Second, day)
 	switch {
 	case o.Loop > LoopPortable:
 		wrong = errors.Join(wrong, fmt.Errorf("no receive loop has number %d", o.Loop))
