@@ -67,6 +67,10 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	if t := c.callee.trunk; t != nil && t.OutboundProxy.Host != "" {
 		c.callee.dialog.SetRoute(fmt.Appendf(nil, "sip:%s;lr", t.OutboundProxy))
 	}
+	c.waitingBody = a.Body
+	if !c.paced(now, a.Attempt) {
+		return
+	}
 	if err := c.sendInvite(now, invite, a.Attempt, a.Body); err != nil {
 		c.inviteUnsent(a.Attempt, err)
 	}
@@ -348,6 +352,10 @@ func (s *shard) dialled(t *trunks.Trunk, number []byte) []byte {
 
 // cancelCallee gives an attempt up.
 func (c *session) cancelCallee(now time.Time, a call.Action) {
+	if c.leaveQueue() { // nothing was sent, so nothing is to be waited for
+		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseThrottled})
+		return
+	}
 	if int(a.Attempt) >= len(c.attempts) {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/trunks"
+	"trunkline/trunks/pace"
 )
 
 // Network is what the edge needs of the sockets: a transport.Network, or the
@@ -132,6 +133,8 @@ func (e *Edge) Run(ctx context.Context) error {
 type ways struct {
 	timers map[string]*transaction.Timers // by trunk
 	peers  map[string]*transport.Peer     // by trunk, for TLS
+	keys   map[string]*pace.Key           // by trunk; none: not paced
+	byName map[string]*pace.Key
 }
 
 // Reload replaces trunks, agents and numbers for the calls to come. Running
@@ -140,6 +143,10 @@ type ways struct {
 func (e *Edge) Reload(s *trunks.Snapshot) error {
 	w := &ways{timers: map[string]*transaction.Timers{}, peers: map[string]*transport.Peer{}}
 	old := e.ways.Load()
+	if old == nil {
+		old = &ways{}
+	}
+	w.keys, w.byName = keysOf(s, old.byName)
 	for _, t := range s.Trunks {
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)
@@ -151,7 +158,7 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		if err != nil {
 			return fmt.Errorf("trunk %s: %w", t.Name, err)
 		}
-		if old != nil && samePeer(old.peers[t.Name], peer) {
+		if samePeer(old.peers[t.Name], peer) {
 			peer = old.peers[t.Name] // connections are shared by pointer
 		}
 		w.peers[t.Name] = peer

@@ -50,6 +50,7 @@ func (c *session) finish(now time.Time) {
 	s := c.shard
 	c.finished = true
 	s.wheel.Stop(&c.due)
+	c.leaveQueue()
 	c.closeMedia()
 	r := c.machine.Record()
 	if s.edge.options.Records != nil {

@@ -13,6 +13,7 @@ import (
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
+	"trunkline/trunks/pace"
 )
 
 // session is one call as the shell knows it: the machine that decides, and what
@@ -35,6 +36,9 @@ type session struct {
 	serial         uint16               // of the last pending
 	current        *pending             // the one whose answer is at hand
 	atHand         opened               // the in-dialog request at hand
+
+	waiter      *pace.Waiter // while the INVITE waits for its turn
+	waitingBody call.Body    // what it will carry
 
 	invite    []byte // the caller's INVITE, kept until the call is answered or over
 	head      []byte // start of every response to it

@@ -13,6 +13,7 @@ import (
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
+	"trunkline/trunks/pace"
 )
 
 // shard owns a part of the transactions, dialogs and calls. Everything in it
@@ -32,6 +33,9 @@ type shard struct {
 	live       int
 	generation uint32
 	current    *session // the call being stepped
+
+	queued map[*pace.Key]struct{} // limits that calls of this shard wait for
+	turns  transaction.Timer      // when the next of them is due
 
 	accounts  map[string]account // by trunk
 	outside   map[uint64]*outside
@@ -64,6 +68,7 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		edge: e, index: index, port: port, log: e.options.Log,
 		random:    mathrand.NewChaCha8(seed),
 		accounts:  map[string]account{},
+		queued:    map[*pace.Key]struct{}{},
 		outside:   map[uint64]*outside{},
 		trace:     newTrace(e.options.Trace / e.options.Shards),
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
@@ -118,6 +123,10 @@ func (s *shard) advance(now time.Time) {
 	defer s.survive(now)
 	s.layer.Advance(now)
 	s.wheel.Advance(now, func(t *transaction.Timer) {
+		if t == &s.turns {
+			s.serveQueues(now)
+			return
+		}
 		if c := s.session(uint32(t.Owner)); c != nil {
 			c.step(now, call.Event{Kind: call.Tick})
 		}

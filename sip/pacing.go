@@ -1,0 +1,137 @@
+package sip
+
+import (
+	"time"
+
+	"trunkline/sip/call"
+	"trunkline/trunks"
+	"trunkline/trunks/pace"
+)
+
+// keysOf makes the limits of a snapshot, by trunk and by name. A key that existed
+// before is kept with its history; its limit is the smallest of its members'.
+func keysOf(s *trunks.Snapshot, old map[string]*pace.Key) (byTrunk, byName map[string]*pace.Key) {
+	limits := map[string]pace.Limit{}
+	for _, t := range s.Trunks {
+		if t.CPSLimit == nil {
+			continue
+		}
+		name := keyName(t)
+		if l, ok := limits[name]; !ok || *t.CPSLimit < l.Rate {
+			limits[name] = pace.Limit{Rate: *t.CPSLimit}
+		}
+	}
+	byTrunk, byName = map[string]*pace.Key{}, map[string]*pace.Key{}
+	for name, limit := range limits {
+		k := old[name]
+		if k == nil {
+			k = pace.NewKey(limit)
+		}
+		k.Configure(limit)
+		byName[name] = k
+	}
+	for _, t := range s.Trunks {
+		if k := byName[keyName(t)]; k != nil { // also a trunk without a limit of its own, by its key
+			byTrunk[t.Name] = k
+		}
+	}
+	return byTrunk, byName
+}
+
+// keyName is the limit a trunk falls under: the key it shares, else its own.
+func keyName(t *trunks.Trunk) string {
+	if t.CPSKey != "" {
+		return t.CPSKey
+	}
+	return t.Name
+}
+
+// paceWait is how long a call may wait for its turn.
+const paceWait = 3 * time.Second
+
+// paced asks the trunk's limit for one admission. It returns true when the INVITE
+// may go out now; false when the call waits, or was refused and the machine will
+// hear so.
+func (c *session) paced(now time.Time, attempt uint8) bool {
+	t := c.callee.trunk
+	if t == nil {
+		return true
+	}
+	s := c.shard
+	key := s.edge.ways.Load().keys[t.Name]
+	if key == nil || key.Admit(now) {
+		return true
+	}
+	token := c.token(purposeInvite | uint16(attempt))
+	w := &pace.Waiter{
+		Deadline: now.Add(paceWait),
+		Granted:  func() { s.post(func(now time.Time) { s.turnCame(now, token, true) }) },
+		Expired:  func() { s.post(func(now time.Time) { s.turnCame(now, token, false) }) },
+	}
+	if !key.Wait(now, t.Name, w) {
+		c.then(throttled(attempt, key.Expected(now, t.Name).Sub(now)))
+		return false
+	}
+	c.waiter = w
+	s.queued[key] = struct{}{}
+	s.serveQueues(now)
+	return false
+}
+
+func throttled(attempt uint8, after time.Duration) call.Event {
+	return call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: call.CauseThrottled, After: max(after, time.Second)}
+}
+
+// turnCame ends the wait of a call: its INVITE goes out, or it is refused.
+func (s *shard) turnCame(now time.Time, token uint64, granted bool) {
+	c, purpose := s.owner(token)
+	if c == nil || c.waiter == nil {
+		return
+	}
+	c.waiter = nil
+	attempt := uint8(purpose)
+	if !granted {
+		c.step(now, throttled(attempt, 0))
+		return
+	}
+	s.current = c
+	if err := c.sendInvite(now, c.original(), attempt, c.waitingBody); err != nil {
+		c.inviteUnsent(attempt, err)
+		c.step(now, c.takeNext())
+	}
+	s.current = nil
+}
+
+// leaveQueue gives up the call's wait, and reports whether it was waiting.
+func (c *session) leaveQueue() bool {
+	if c.waiter == nil {
+		return false
+	}
+	c.waiter.Leave()
+	c.waiter = nil
+	return true
+}
+
+// serveQueues serves the limits that calls of this shard wait for, and sets the
+// timer for the next turn.
+func (s *shard) serveQueues(now time.Time) {
+	var next time.Time
+	for key := range s.queued {
+		key.Serve(now)
+		at, waiting := key.Next()
+		switch {
+		case !waiting:
+			delete(s.queued, key)
+		case next.IsZero() || at.Before(next):
+			next = at
+		}
+	}
+	if next.IsZero() {
+		s.wheel.Stop(&s.turns)
+		return
+	}
+	s.wheel.Start(&s.turns, next)
+}
+
+// PaceKeys returns the limits in force by name, for metrics.
+func (e *Edge) PaceKeys() map[string]*pace.Key { return e.ways.Load().byName }

@@ -1,0 +1,214 @@
+package pace
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// begin is no round number of seconds.
+var begin = time.Unix(1_790_000_000, 123_456_789)
+
+// play offers calls at the given times to a key, serves it as its owner would, and
+// returns the admissions in order and how many each trunk had.
+func play(k *Key, offered []offer, patience time.Duration) (admitted []time.Time, byTrunk map[string]int) {
+	byTrunk = map[string]int{}
+	now := begin
+	for i := 0; ; {
+		next, waiting := k.Next()
+		if i < len(offered) && (!waiting || !offered[i].at.After(next)) {
+			now = offered[i].at
+			trunk := offered[i].trunk
+			took := func() { admitted = append(admitted, now); byTrunk[trunk]++ }
+			i++
+			if k.Admit(now) {
+				took()
+			} else {
+				k.Wait(now, trunk, &Waiter{Deadline: now.Add(patience), Granted: took, Expired: func() {}})
+			}
+			continue
+		}
+		if !waiting {
+			return admitted, byTrunk
+		}
+		now = next
+		k.Serve(now)
+	}
+}
+
+type offer struct {
+	at    time.Time
+	trunk string
+}
+
+// random offers rate calls a second for seconds, at random times, from trunks.
+func random(r *rand.Rand, rate float64, seconds int, trunks int) []offer {
+	var all []offer
+	for t := 0.0; t < float64(seconds); t += r.ExpFloat64() / rate {
+		all = append(all, offer{begin.Add(time.Duration(t * float64(time.Second))), fmt.Sprint("trunk", r.IntN(trunks))})
+	}
+	return all
+}
+
+// busiest returns the most admissions in any half-open window.
+func busiest(admitted []time.Time, window time.Duration) int {
+	best, from := 0, 0
+	for to := range admitted {
+		for admitted[to].Sub(admitted[from]) >= window {
+			from++
+		}
+		best = max(best, to-from+1)
+	}
+	return best
+}
+
+// Never more than N in any rolling second, and under enough load no less.
+func TestRollingSecond(t *testing.T) {
+	for _, rate := range []float64{0.1, 0.5, 1, 2, 2.5, 7, 10, 33.3, 100, 1000} {
+		for _, burst := range []int{0, 1, 3, 1000} {
+			for _, load := range []float64{0.5, 1, 2, 10} {
+				t.Run(fmt.Sprintf("rate %v burst %d load %v", rate, burst, load), func(t *testing.T) {
+					seconds := max(20, int(40/rate))
+					r := rand.New(rand.NewPCG(uint64(rate*10), uint64(burst)))
+					k := NewKey(Limit{Rate: rate, Burst: burst})
+					admitted, _ := play(k, random(r, rate*load, seconds, 3), 10*time.Second)
+					count, window := k.Limit().guard()
+					if got := busiest(admitted, window); got > count {
+						t.Errorf("%d in %v, allowed are %d", got, window, count)
+					}
+					if got := busiest(admitted, time.Second); got > int(math.Ceil(rate)) {
+						t.Errorf("%d in a second", got)
+					}
+					if burst <= 1 {
+						for i := 1; i < len(admitted); i++ {
+							if gap := admitted[i].Sub(admitted[i-1]); gap < time.Duration(float64(time.Second)/rate)-slack-time.Microsecond {
+								t.Fatalf("admissions %v apart are not spaced", gap)
+							}
+						}
+					}
+					if want := 0.97*rate*float64(seconds) - 3; load >= 2 && float64(len(admitted)) < want {
+						t.Errorf("%d admitted in %d s, fewer than %.0f", len(admitted), seconds, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+// No trunk starves: one that offers ten times as much as another still leaves it
+// its share.
+func TestFairBetweenTrunks(t *testing.T) {
+	var offered []offer
+	for i := range 6000 {
+		at := begin.Add(time.Duration(i) * 10 * time.Millisecond)
+		offered = append(offered, offer{at, "greedy"})
+		if i%10 == 0 {
+			offered = append(offered, offer{at, "modest"}, offer{at, "third"})
+		}
+	}
+	_, by := play(NewKey(Limit{Rate: 30, Queue: 100}), offered, 5*time.Second)
+	if by["modest"] < 540 || by["third"] < 540 { // of 600 each
+		t.Errorf("the greedy trunk starves the others: %v", by)
+	}
+}
+
+// Who gives up, or whose deadline comes, costs nothing.
+func TestLeavingCostsNothing(t *testing.T) {
+	k := NewKey(Limit{Rate: 1, Queue: 10})
+	if !k.Admit(begin) {
+		t.Fatal("the first is not admitted")
+	}
+	var told []string
+	wait := func(name string, patience time.Duration) *Waiter {
+		w := &Waiter{Deadline: begin.Add(patience), Granted: func() { told = append(told, name) }, Expired: func() { told = append(told, name+" expired") }}
+		if !k.Wait(begin, name, w) {
+			t.Fatalf("%s cannot wait", name)
+		}
+		return w
+	}
+	gone := wait("gone", time.Minute)
+	wait("short", 2500*time.Millisecond)
+	wait("long", time.Minute)
+	if !gone.Leave() || gone.Leave() {
+		t.Error("leaving works once")
+	}
+	for at, waiting := k.Next(); waiting; at, waiting = k.Next() {
+		k.Serve(at)
+	}
+	if got := fmt.Sprint(told); got != "[short long]" {
+		t.Errorf("told %s", got)
+	}
+	if c := k.Counts(); c != (Counts{Admitted: 1, Delayed: 2, Left: 1}) {
+		t.Errorf("counts %+v", c)
+	}
+}
+
+// A wait that would be in vain is refused at once.
+func TestNoVainWait(t *testing.T) {
+	k := NewKey(Limit{Rate: 1, Queue: 100})
+	k.Admit(begin)
+	for i := range 5 {
+		w := &Waiter{Deadline: begin.Add(3500 * time.Millisecond), Granted: func() {}, Expired: func() { t.Error("somebody waited in vain") }}
+		if got, want := k.Wait(begin, "a", w), i < 3; got != want {
+			t.Errorf("waiter %d: %v", i, got)
+		}
+	}
+	for at, waiting := k.Next(); waiting; at, waiting = k.Next() {
+		k.Serve(at)
+	}
+}
+
+// A lower limit counts what went out before, a higher one does not forget it.
+func TestConfigureKeepsTheLastSecond(t *testing.T) {
+	k := NewKey(Limit{Rate: 10, Burst: 10})
+	for range 10 {
+		if !k.Admit(begin) {
+			t.Fatal("the burst is not admitted")
+		}
+	}
+	k.Configure(Limit{Rate: 5, Burst: 5})
+	if k.Admit(begin.Add(900 * time.Millisecond)) {
+		t.Error("admitted within the second of ten others at a limit of five")
+	}
+	k.Configure(Limit{Rate: 11, Burst: 11})
+	n := 0
+	for range 20 {
+		if k.Admit(begin.Add(950 * time.Millisecond)) {
+			n++
+		}
+	}
+	if n > 6 { // five are still known of
+		t.Errorf("%d more in the same second at a limit of eleven", n)
+	}
+	k.Configure(Limit{})
+	if !k.Admit(begin.Add(951 * time.Millisecond)) {
+		t.Error("refused without a limit")
+	}
+}
+
+func TestPeak(t *testing.T) {
+	k := NewKey(Limit{Rate: 50, Burst: 50})
+	for i := range 30 {
+		k.Admit(begin.Add(time.Duration(i) * time.Millisecond))
+	}
+	if got := k.Peak(begin.Add(40 * time.Second)); got != 30 {
+		t.Errorf("peak %d, want 30", got)
+	}
+	if got := k.Peak(begin.Add(2 * time.Minute)); got != 0 {
+		t.Errorf("peak %d after a quiet minute", got)
+	}
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	k := NewKey(Limit{Rate: 1e6, Burst: 1000})
+	now := begin
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(2 * time.Microsecond)
+		if !k.Admit(now) {
+			b.Fatal("refused")
+		}
+	}
+}
