@@ -297,10 +297,10 @@ func (u *URI) UnmarshalText(text []byte) error {
 	case "sips":
 		parsed.Transport = TLSTransport
 	default:
-		return fmt.Errorf("%q does not begin with sip: or sips:", text)
+		return fmt.Errorf("%q is neither a sip: nor a sips: URI", text)
 	}
 	if !ok {
-		return fmt.Errorf("%q does not begin with sip: or sips:", text)
+		return fmt.Errorf("%q is neither a sip: nor a sips: URI", text)
 	}
 	if user, after, ok := strings.Cut(rest, "@"); ok {
 		if user == "" || strings.Trim(user, userCharacters) != "" {

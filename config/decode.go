@@ -368,8 +368,8 @@ func fieldByKey(v reflect.Value, name string) (reflect.Value, bool) {
 // fieldNames are the keys of struct type t in order.
 func fieldNames(t reflect.Type) []string {
 	var names []string
-	for i := range t.NumField() {
-		if tag := t.Field(i).Tag.Get("yaml"); tag != "" {
+	for field := range t.Fields() {
+		if tag := field.Tag.Get("yaml"); tag != "" {
 			names = append(names, tag)
 		}
 	}

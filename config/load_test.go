@@ -69,12 +69,12 @@ func TestKeysDescribeTheTypes(t *testing.T) {
 }
 
 func collectKeys(t reflect.Type, path string, keys *[]string) {
-	for i := range t.NumField() {
-		name := t.Field(i).Tag.Get("yaml")
+	for field := range t.Fields() {
+		name := field.Tag.Get("yaml")
 		if name == "" {
 			continue
 		}
-		keyPath, field := join(path, name), t.Field(i).Type
+		keyPath, field := join(path, name), field.Type
 		*keys = append(*keys, keyPath)
 		if field.Kind() == reflect.Slice && !isScalar(field.Elem()) {
 			collectKeys(field.Elem(), keyPath+"[]", keys)
@@ -87,8 +87,7 @@ func collectKeys(t reflect.Type, path string, keys *[]string) {
 func TestEverySecretHasAFileTwin(t *testing.T) {
 	var walk func(reflect.Type)
 	walk = func(typ reflect.Type) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			switch {
 			case f.Type == reflect.TypeFor[Secret]():
 				twin, ok := typ.FieldByName(f.Name + "File")

@@ -37,8 +37,8 @@ func (r *Records) ByID(ctx context.Context, id string) (Stored, error) {
 }
 
 // ByCallID returns up to limit records with that SIP Call-ID on either side, newest first. There is no index over random
-// ids, which would cost more than the rest of a record: it reads the file backwards until limit is reached or ctx ends,
-// about a million records per second.
+// ids, which would cost five times the rest of a record: it reads the file backwards until limit is reached or ctx ends,
+// some million records per second.
 func (r *Records) ByCallID(ctx context.Context, callID string, limit int) ([]Stored, error) {
 	return r.query(ctx, "WHERE caller_call_id = ?1 OR callee_call_id = ?1 ORDER BY seq DESC LIMIT ?2", callID, limit)
 }

@@ -172,7 +172,12 @@ func TestCallsInProgressSurviveAReload(t *testing.T) {
 	const after = `{trunks: [{name: b, server: 192.0.2.2}, {name: a, server: 192.0.2.1, max_calls: 3}], agents: [{name: app, max_calls: 0}]}`
 	old := build(t, before, nil)
 	a, app := old.Trunk("a"), old.Agent("app")
-	if !a.Acquire() || !a.Acquire() || a.Acquire() || a.Calls() != 2 {
+	for i, fits := range []bool{true, true, false} {
+		if a.Acquire() != fits {
+			t.Errorf("call %d: fits is not %v", i+1, fits)
+		}
+	}
+	if a.Calls() != 2 {
 		t.Errorf("two calls fit, but %d are counted", a.Calls())
 	}
 	if !app.Acquire() || app.Acquire() {
