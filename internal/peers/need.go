@@ -1,0 +1,22 @@
+package peers
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Need skips the test when one of the commands is not installed, naming it. Under continuous integration (CI is set) that is a
+// failure: there everything has been installed, and a skip would hide that nothing is tested any more.
+func Need(t testing.TB, commands ...string) {
+	t.Helper()
+	for _, command := range commands {
+		if _, err := exec.LookPath(command); err == nil {
+			continue
+		}
+		if ci := os.Getenv("CI"); ci != "" && ci != "false" {
+			t.Fatalf("%s is not installed, and CI=%s wants it", command, ci)
+		}
+		t.Skipf("%s is not installed", command)
+	}
+}
