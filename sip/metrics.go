@@ -40,7 +40,6 @@ var (
 	responsesDesc    = describe("sip_responses_total", "SIP responses by class of status.", "direction", "method", "code", "transport")
 	repeatsDesc      = describe("sip_retransmissions_total", "Messages sent again, and copies received.", "direction", "kind")
 	parseErrorsDesc  = describe("sip_parse_errors_total", "Messages that the border refused.", "cause")
-	messageDropsDesc = describe("sip_messages_dropped_total", "Messages without any effect.", "reason")
 	transactionsDesc = describe("sip_transactions", "Transactions that are not over.", "kind")
 	lingerDesc       = describe("sip_transaction_memory_bytes", "Bytes kept of finished transactions, to answer copies.")
 	panicsDesc       = describe("sip_panics_total", "Calls that were ended by a bug.")
@@ -56,7 +55,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
 		failureDesc, durationDesc, noMediaDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
-		messageDropsDesc, transactionsDesc, lingerDesc, panicsDesc, orphansDesc, drainingDesc} {
+		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, drainingDesc} {
 		out <- d
 	}
 }
@@ -84,6 +83,27 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		if t.MaxCalls != nil {
 			out <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(*t.MaxCalls), t.Name)
 		}
+	}
+}
+
+// Dropped tells how many messages the shards dropped, by reason, for
+// transport.Register. It may be called concurrently.
+func (e *Edge) Dropped(add func(reason string, total uint64)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeWait)
+	defer cancel()
+	var sum [drops]uint64
+	for _, s := range e.shards {
+		err := s.do(ctx, func(time.Time) {
+			for i, n := range s.count.dropped {
+				sum[i] += n
+			}
+		})
+		if err != nil {
+			return
+		}
+	}
+	for i, n := range sum {
+		add(dropNames[i], n)
 	}
 }
 
@@ -133,9 +153,6 @@ func (t *totals) add(s *shard) {
 	}
 	for cause, n := range c.rejected {
 		t.rejected[cause] += n
-	}
-	for i, n := range c.dropped {
-		t.dropped[i] += n
 	}
 	t.panics += c.panics
 	t.orphans += c.orphans
@@ -200,9 +217,6 @@ func (t *totals) emit(out chan<- prometheus.Metric) {
 	}
 	for cause, n := range t.parseErrors {
 		counter(parseErrorsDesc, n, cause)
-	}
-	for i, n := range t.dropped {
-		counter(messageDropsDesc, n, dropNames[i])
 	}
 	for key, n := range t.repeats {
 		counter(repeatsDesc, n, key[0], key[1])

@@ -7,6 +7,7 @@ import (
 	"trunkline/sip"
 	"trunkline/sip/register"
 	"trunkline/sip/transport"
+	"trunkline/trunks/pace"
 )
 
 // registerMetrics adds the metrics of the edge, its sockets, its relay and its registrations. relay may be nil.
@@ -17,10 +18,13 @@ func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transpor
 	if err := to.Register(keeper); err != nil {
 		return err
 	}
+	if err := to.Register(pace.Collector(edge.PaceKeys)); err != nil {
+		return err
+	}
 	if relay != nil {
 		if err := relay.Register(to); err != nil {
 			return err
 		}
 	}
-	return transport.Register(to, network, nil)
+	return transport.Register(to, network, edge.Dropped)
 }
