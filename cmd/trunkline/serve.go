@@ -34,10 +34,11 @@ func newServe() *cobra.Command {
 			}
 			level := new(slog.LevelVar)
 			level.Set(c.Log.Level)
-			log, err := newLog(cmd.ErrOrStderr(), c.Log.Format, level)
+			log, flush, err := newLog(cmd.ErrOrStderr(), c.Log.Format, level)
 			if err != nil {
 				return &usageError{cmd.CommandPath(), err}
 			}
+			defer flush()
 			signals := make(chan os.Signal, 4)
 			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 			defer signal.Stop(signals)

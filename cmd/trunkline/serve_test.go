@@ -64,12 +64,13 @@ func startServe(t *testing.T, more string) *edgeUnderTest {
 		t.Fatal(err)
 	}
 	level := new(slog.LevelVar)
-	log, err := newLog(e.log, config.LogText, level)
+	log, flush, err := newLog(e.log, config.LogText, level)
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { e.ended <- serve(context.Background(), c, e.file, log, level, e.signals) }() // ends by a signal
 	t.Cleanup(func() {
+		defer flush()
 		select {
 		case <-e.ended:
 			return
