@@ -23,9 +23,9 @@ func TestSIPpAlone(t *testing.T) {
 		{"uac-cancel.xml", "uas-ring.xml", "udp", 20, 200 * time.Millisecond},
 	} {
 		t.Run(test.caller+" "+test.transport, func(t *testing.T) {
-			callee := SIPp{Scenario: scenario(test.callee), Local: Free(t, "127.0.0.1"), Transport: test.transport}
+			callee := SIPp{Scenario: scenario(test.callee), Local: FreePort(t, AppHost), Transport: test.transport}
 			callee.Start(t)
-			r := SIPp{Scenario: scenario(test.caller), Local: Free(t, "127.0.0.1"), Remote: callee.Local, Transport: test.transport,
+			r := SIPp{Scenario: scenario(test.caller), Local: FreePort(t, CarrierHost), Remote: callee.Local, Transport: test.transport,
 				Service: "+14155550100", Calls: test.calls, Rate: 50, Pause: test.pause, Keys: map[string]string{"caller": "+15550001234"}, Limit: 30 * time.Second}.Run(t)
 			if r.Good != test.calls || r.Failed != 0 {
 				t.Errorf("%+v", r)
