@@ -88,18 +88,14 @@ type Log struct {
 
 // Trace is the ring of recent SIP messages behind ladders.
 type Trace struct {
-	Memory  Bytes `yaml:"memory"`   // of all calls together; 0: no trace
-	PerCall Bytes `yaml:"per_call"` // of one call; older messages of the call are dropped first
+	Memory Bytes `yaml:"memory"` // of all calls together; 0: no trace
 }
 
 // Limits protect the process: what is above them is refused or dropped, and counted.
 type Limits struct {
 	MaxCalls      int           `yaml:"max_calls"`      // calls in progress in this process; 0: no limit
-	KnownRate     float64       `yaml:"known_rate"`     // requests per second from one trunk or agent address; 0: no limit
-	UnknownRate   float64       `yaml:"unknown_rate"`   // requests per second from one unlisted address that are answered at all
+	UnknownRate   float64       `yaml:"unknown_rate"`   // requests per second from unlisted addresses, all together, that are answered
 	UnknownAnswer UnknownAnswer `yaml:"unknown_answer"` // refuse or drop
-	Sources       int           `yaml:"sources"`        // source addresses whose rate is remembered
-	QueueDelay    Duration      `yaml:"queue_delay"`    // new calls are refused once messages have waited this long for their shard; 0: never
 	RetryAfter    Duration      `yaml:"retry_after"`    // in a 503 for overload or drain, whole seconds
 }
 
@@ -130,12 +126,13 @@ type Trunk struct {
 	SourceAddresses  []Source     `yaml:"source_addresses"`
 	CPSLimit         *float64     `yaml:"cps_limit"` // calls per second, may be a fraction; nil: not paced
 	CPSKey           string       `yaml:"cps_key"`   // trunks with the same key share one limit; empty: the trunk's own
+	CPSBurst         int          `yaml:"cps_burst"` // calls that may go out at once after a pause; 0: always evenly spaced
+	CPSWait          Duration     `yaml:"cps_wait"`  // how long a call above the limit waits for its turn; 0: it is refused at once
 	MaxCalls         *int         `yaml:"max_calls"` // calls in progress on this trunk; nil: no limit
 	NumberFormat     NumberFormat `yaml:"number_format"`
 	CountryCode      string       `yaml:"country_code"`    // digits; completes numbers that come in national form
 	NationalPrefix   string       `yaml:"national_prefix"` // digits before a national number, as 0 in Germany and 1 in North America
 	UserPhone        bool         `yaml:"user_phone"`      // user=phone on URIs with a number (RFC 3261 §19.1.1)
-	Trusted          bool         `yaml:"trusted"`         // identity headers pass both ways (RFC 3325)
 	Oversize         Oversize     `yaml:"oversize"`        // a request over 1,300 bytes on a udp trunk (RFC 3261 §18.1.1)
 	Timers           Timers       `yaml:"timers"`
 	TLS              TrunkTLS     `yaml:"tls"`
@@ -147,7 +144,6 @@ type TrunkTLS struct {
 	CA          string `yaml:"ca"`          // PEM file; empty: the system's roots
 	Certificate string `yaml:"certificate"` // PEM file shown to the carrier; empty: that of sip.tls
 	Key         string `yaml:"key"`         // PEM file
-	Insecure    bool   `yaml:"insecure"`    // the certificate is not checked at all; for tests
 }
 
 // Agent is an application: where inbound calls go and who may call out.

@@ -35,13 +35,11 @@ func Default() Config {
 		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
 		Storage: Storage{Directory: "./data", CommitInterval: Duration(100 * time.Millisecond), Retention: 90 * Day, Queue: 100_000},
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
-		Trace:   Trace{Memory: 64 * MiB, PerCall: 256 * KiB},
+		Trace:   Trace{Memory: 64 * MiB},
 		Limits: Limits{
 			MaxCalls:      50_000,
-			UnknownRate:   10,
+			UnknownRate:   100,
 			UnknownAnswer: UnknownRefuse,
-			Sources:       100_000,
-			QueueDelay:    Duration(100 * time.Millisecond),
 			RetryAfter:    Duration(5 * time.Second),
 		},
 		Drain: Drain{Deadline: Duration(time.Minute)},
@@ -54,7 +52,7 @@ func defaultTrunk() Trunk {
 		Transport:       UDP,
 		RegisterExpires: Duration(5 * time.Minute),
 		NumberFormat:    FormatE164,
-		Trusted:         true,
+		CPSWait:         Duration(3 * time.Second),
 		Oversize:        OversizeFragment,
 	}
 }

@@ -138,7 +138,7 @@ trunks:
 	switch {
 	case c.SIP.UserAgent != "from-env", c.SIP.Shards != 3, len(c.SIP.Listen) != 2, c.SIP.Timers.T1.D() != 200*time.Millisecond:
 		t.Errorf("sip section: %+v", c.SIP)
-	case len(c.Trunks) != 3, c.Trunks[2].Server.Host != "sip.example.com", c.Trunks[2].Transport != UDP, !c.Trunks[2].Trusted:
+	case len(c.Trunks) != 3, c.Trunks[2].Server.Host != "sip.example.com", c.Trunks[2].Transport != UDP, c.Trunks[2].CPSWait != Duration(3*time.Second):
 		t.Errorf("trunks: %+v", c.Trunks)
 	case c.Trunks[0].CPSLimit != nil, len(c.Trunks[1].SourceAddresses) != 2:
 		t.Errorf("trunks: %+v", c.Trunks)
@@ -192,13 +192,13 @@ func TestPasswordFromFile(t *testing.T) {
 func TestAnchorsAndMerges(t *testing.T) {
 	c, err := Load(write(t, `
 trunks:
-  - &base {name: a, server: 192.0.2.1, trusted: false, max_calls: 4}
+  - &base {name: a, server: 192.0.2.1, register: false, max_calls: 4}
   - {<<: *base, name: b, max_calls: 0049}
 `), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := c.Trunks[1]; b.Name != "b" || b.Server.Host != "192.0.2.1" || b.Trusted || *b.MaxCalls != 49 {
+	if b := c.Trunks[1]; b.Name != "b" || b.Server.Host != "192.0.2.1" || b.Register || *b.MaxCalls != 49 {
 		t.Errorf("got %+v", b)
 	}
 }

@@ -53,20 +53,13 @@ func (l *loader) validateStorage(s *Storage) {
 
 func (l *loader) validateTrace(t *Trace) {
 	l.size("trace.memory", t.Memory, MiB, 64*GiB, true)
-	l.size("trace.per_call", t.PerCall, 4*KiB, 16*MiB, false)
-	if t.Memory > 0 && t.PerCall > t.Memory {
-		l.bad("trace.per_call", "%s is above trace.memory, %s", t.PerCall, t.Memory)
-	}
 }
 
 func (l *loader) validateLimits(m *Limits) {
 	if m.MaxCalls < 0 {
 		l.bad("limits.max_calls", "%d is negative", m.MaxCalls)
 	}
-	l.rate("limits.known_rate", m.KnownRate)
 	l.rate("limits.unknown_rate", m.UnknownRate)
-	l.whole("limits.sources", m.Sources, 100, 10_000_000)
-	l.duration("limits.queue_delay", m.QueueDelay, Duration(time.Millisecond), Duration(10*time.Second), true)
 	l.duration("limits.retry_after", m.RetryAfter, Duration(time.Second), Duration(time.Hour), false)
 	if m.RetryAfter.D()%time.Second != 0 {
 		l.bad("limits.retry_after", "%s is not a whole number of seconds", m.RetryAfter)

@@ -26,6 +26,8 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	if t.CPSKey != "" {
 		l.name(path+".cps_key", t.CPSKey)
 	}
+	l.whole(path+".cps_burst", t.CPSBurst, 0, 10_000)
+	l.duration(path+".cps_wait", t.CPSWait, Duration(time.Millisecond), Duration(time.Minute), true)
 	l.optionalCount(path+".max_calls", t.MaxCalls)
 	l.validateNumberFormat(path, t)
 	l.validateTimers(path+".timers", t.Timers, true)

@@ -130,33 +130,30 @@ func (c *session) refused(now time.Time, r *trunks.Refusal) {
 	c.shard.count.reject(r.Reason.String())
 	c.shard.logRefusal(c, r)
 	c.refusal = r.Reason
-	c.step(now, refuseEvent(r))
+	c.step(now, refuseEvent(r, c.shard.edge.options.RetryAfter))
 }
 
 // refuseEvent says what the peer hears of a refusal. It is the same for every
 // number that is not served, so that nobody can search for those that are.
-func refuseEvent(r *trunks.Refusal) call.Event {
+func refuseEvent(r *trunks.Refusal, retryAfter time.Duration) call.Event {
 	ev := call.Event{Kind: call.Refuse, Code: 403, Cause: call.CauseForbidden}
 	switch r.Reason {
 	case trunks.NoRoute:
 		ev.Code, ev.Cause = 404, call.CauseNoRoute
 	case trunks.NoTrunk:
-		ev.Code, ev.Cause, ev.After = 503, call.CauseNoRoute, retryAfter*time.Second
+		ev.Code, ev.Cause, ev.After = 503, call.CauseNoRoute, retryAfter
 	case trunks.LimitChannels:
-		ev.Code, ev.Cause, ev.After = 503, call.CauseLimit, retryAfter*time.Second
+		ev.Code, ev.Cause, ev.After = 503, call.CauseLimit, retryAfter
 	case trunks.LimitCPS:
-		ev.Code, ev.Cause, ev.After = 503, call.CauseThrottled, retryAfter*time.Second
+		ev.Code, ev.Cause, ev.After = 503, call.CauseThrottled, retryAfter
 	case trunks.Overload:
-		ev.Code, ev.Cause, ev.After = 503, call.CauseOverload, retryAfter*time.Second
+		ev.Code, ev.Cause, ev.After = 503, call.CauseOverload, retryAfter
 	}
 	return ev
 }
 
-// retryAfter is what we ask peers to wait after a 503 of ours, in seconds.
-const retryAfter = 5
-
 func (s *shard) overloaded(cause string) *admit.Rejection {
-	return &admit.Rejection{Status: 503, Header: "Retry-After: " + strconv.Itoa(retryAfter) + "\r\n", Cause: cause}
+	return &admit.Rejection{Status: 503, Header: "Retry-After: " + strconv.Itoa(int(s.edge.options.RetryAfter/time.Second)) + "\r\n", Cause: cause}
 }
 
 // acquire takes a channel on both sides.

@@ -41,11 +41,12 @@ type Options struct {
 	Records      Recorder     // nil: records are not kept
 	Log          *slog.Logger // nil: nothing is logged
 
-	UserAgent string               // value of User-Agent and Server; empty: neither header is sent
-	Timers    config.Timers        // of all transactions, where a trunk sets none; zero: those of RFC 3261
-	Trace     int                  // bytes of message memory for all shards together; 0: none
-	MaxCalls  int                  // calls at once, above which new ones get 503; 0: no limit
-	Strangers config.UnknownAnswer // what unlisted sources hear; empty: refuse
+	UserAgent  string               // value of User-Agent and Server; empty: neither header is sent
+	Timers     config.Timers        // of all transactions, where a trunk sets none; zero: those of RFC 3261
+	Trace      int                  // bytes of message memory for all shards together; 0: none
+	MaxCalls   int                  // calls at once, above which new ones get 503; 0: no limit
+	RetryAfter time.Duration        // what callers are asked to wait after a 503 of ours, whole seconds; 0: 5 s
+	Strangers  config.UnknownAnswer // what unlisted sources hear; empty: refuse
 	// StrangerRate is how many requests of unlisted sources are answered in a
 	// second, in all; the rest meet silence. 0: 100.
 	StrangerRate float64
@@ -77,6 +78,9 @@ func New(o Options) (*Edge, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.RetryAfter < time.Second {
+		o.RetryAfter = 5 * time.Second
 	}
 	if o.StrangerRate == 0 {
 		o.StrangerRate = 100

@@ -18,7 +18,7 @@ func keysOf(s *trunks.Snapshot, old map[string]*pace.Key) (byTrunk, byName map[s
 		}
 		name := keyName(t)
 		if l, ok := limits[name]; !ok || *t.CPSLimit < l.Rate {
-			limits[name] = pace.Limit{Rate: *t.CPSLimit}
+			limits[name] = pace.Limit{Rate: *t.CPSLimit, Burst: t.CPSBurst}
 		}
 	}
 	byTrunk, byName = map[string]*pace.Key{}, map[string]*pace.Key{}
@@ -46,9 +46,6 @@ func keyName(t *trunks.Trunk) string {
 	return t.Name
 }
 
-// paceWait is how long a call may wait for its turn.
-const paceWait = 3 * time.Second
-
 // paced asks the trunk's limit for one admission. It returns true when the INVITE
 // may go out now; false when the call waits, or was refused and the machine will
 // hear so.
@@ -64,11 +61,11 @@ func (c *session) paced(now time.Time, attempt uint8) bool {
 	}
 	token := c.token(purposeInvite | uint16(attempt))
 	w := &pace.Waiter{
-		Deadline: now.Add(paceWait),
+		Deadline: now.Add(t.CPSWait.D()),
 		Granted:  func() { s.post(func(now time.Time) { s.turnCame(now, token, true) }) },
 		Expired:  func() { s.post(func(now time.Time) { s.turnCame(now, token, false) }) },
 	}
-	if !key.Wait(now, t.Name, w) {
+	if t.CPSWait == 0 || !key.Wait(now, t.Name, w) {
 		c.then(throttled(attempt, key.Expected(now, t.Name).Sub(now)))
 		return false
 	}

@@ -207,6 +207,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		MaxCalls:     c.Limits.MaxCalls,
 		Strangers:    c.Limits.UnknownAnswer,
 		StrangerRate: c.Limits.UnknownRate,
+		RetryAfter:   c.Limits.RetryAfter.D(),
 	})
 	if err != nil {
 		return err
