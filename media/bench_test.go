@@ -1,7 +1,9 @@
 package media
 
 import (
+	"net/netip"
 	"testing"
+	"time"
 )
 
 // carrierSDP is a usual four-codec description, some 400 bytes.
@@ -41,5 +43,76 @@ func negotiate(b *testing.B, r *Relay) {
 			b.Fatal(err)
 		}
 		bridge.Close()
+	}
+}
+
+// BenchmarkTake is everything we do about a packet besides the system calls.
+func BenchmarkTake(b *testing.B) {
+	p, packet, source := talkingPlug(b)
+	b.ReportAllocs()
+	now := time.Duration(0)
+	for b.Loop() {
+		now += 20 * time.Millisecond
+		packet[3]++
+		if p.take(packet, source, now) == nil {
+			b.Fatal("dropped")
+		}
+	}
+}
+
+func talkingPlug(t testing.TB) (p *plug, packet []byte, source netip.AddrPort) {
+	bridge := newRelay(t, Options{Engine: EngineNone}).Bridge(loopback, loopback)
+	t.Cleanup(bridge.Close)
+	for _, negotiate := range []func(Side, []byte, []byte) ([]byte, error){bridge.Offer, bridge.Answer} {
+		side := Caller
+		if bridge.streams != nil {
+			side = Callee
+		}
+		if _, err := negotiate(side, []byte(carrierSDP), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	packet = make([]byte, 172)
+	packet[0], packet[1] = 0x80, 8
+	return bridge.streams[0].path.sides[Caller].rtp, packet, netip.MustParseAddrPort("192.0.2.10:16384")
+}
+
+// No packet may cost an allocation, not even one that is dropped.
+func TestPacketsAllocateNothing(t *testing.T) {
+	p, packet, source := talkingPlug(t)
+	p.take(packet, source, 1) // learns the source, once
+	stranger := netip.MustParseAddrPort("198.51.100.1:9")
+	if n := testing.AllocsPerRun(1000, func() {
+		p.take(packet, source, time.Second)
+		p.take(packet, stranger, time.Second)
+		p.take(packet[:3], source, time.Second)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkRelay passes packets through sockets, one at a time: two sends and two receives per packet, of which one each is the relay's.
+func BenchmarkRelay(b *testing.B) {
+	for _, e := range []struct {
+		name   string
+		engine Engine
+	}{{"raw", EngineRaw}, {"portable", EnginePortable}} {
+		b.Run(e.name, func(b *testing.B) {
+			r := newRelay(b, Options{Engine: e.engine, Threads: 1})
+			c := answeredCall(b, r, loopback, newPhone(b, "127.0.0.1"), newPhone(b, "127.0.0.1"))
+			packet := make([]byte, 172)
+			packet[0] = 0x80
+			heard := make([]byte, 200)
+			c.callee.rtp.SetReadDeadline(time.Now().Add(time.Minute))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.caller.rtp.WriteToUDPAddrPort(packet, c.forCaller); err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := c.callee.rtp.ReadFromUDPAddrPort(heard); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

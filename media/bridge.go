@@ -32,6 +32,8 @@ type Bridge struct {
 	relay   *Relay
 	parties [2]party
 	streams []*stream // one per m= line, in order
+	first   stream    // most calls have one: room for it
+	only    [1]*stream
 
 	offerer  Side
 	offered  int // m= lines of the last offer
@@ -210,6 +212,6 @@ func (b *Bridge) read(sdp []byte, d *description) (sum uint64, err *Error) {
 }
 
 // route is where the packets of a new path start: nothing is known but how the party is met.
-func (p *party) route(k kind, c codec) route {
-	return route{kind: k, codec: c, host: p.host, policy: p.latch}
+func (p *party) route(k kind, c codec) *route {
+	return &route{kind: k, codec: c, host: p.host, policy: p.latch}
 }

@@ -150,12 +150,19 @@ func nextLine(b []byte) (line, rest []byte) {
 
 // nextField cuts the first word off a value.
 func nextField(b []byte) (field, rest []byte) {
-	b = bytes.TrimLeft(b, " \t")
-	if i := bytes.IndexAny(b, " \t"); i >= 0 {
-		return b[:i], b[i+1:]
+	start := 0
+	for start < len(b) && isBlank(b[start]) {
+		start++
 	}
-	return b, nil
+	for end := start; end < len(b); end++ {
+		if isBlank(b[end]) {
+			return b[start:end], b[end+1:]
+		}
+	}
+	return b[start:], nil
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // readOrigin checks the shape of an o= line. Ids may be anything: carriers send words and numbers beyond 64 bits,
 // and we send our own anyway.
@@ -238,7 +245,7 @@ func readMedia(value []byte, s *section) bool {
 	s.formats = bytes.TrimSpace(value)
 	port, _, _ = bytes.Cut(port, []byte("/"))
 	number, ok := readNumber(port, 65535)
-	if !ok || len(s.media) == 0 || len(s.proto) == 0 {
+	if !ok || !isWord(s.media) || !isWord(s.proto) {
 		return false
 	}
 	if len(s.formats) == 0 && number != 0 {
@@ -251,6 +258,16 @@ func readMedia(value []byte, s *section) bool {
 		s.codec = staticCodec(first)
 	}
 	return true
+}
+
+// isWord tells whether a field is printable ASCII and not empty. RFC 8866 §9 allows a little less.
+func isWord(field []byte) bool {
+	for _, c := range field {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(field) > 0
 }
 
 func kindOf(proto []byte) kind {

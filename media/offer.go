@@ -57,7 +57,11 @@ func (d *description) usable() bool {
 // openStreams makes room for each line and opens the paths that are missing. On failure it closes those it opened.
 func (b *Bridge) openStreams(d *description) *Error {
 	for len(b.streams) < d.count {
-		b.streams = append(b.streams, new(stream))
+		if b.streams == nil {
+			b.streams = append(b.only[:0], &b.first)
+		} else {
+			b.streams = append(b.streams, new(stream))
+		}
 	}
 	var fresh [maxStreams]bool
 	for i := range d.sections[:d.count] {
@@ -66,7 +70,7 @@ func (b *Bridge) openStreams(d *description) *Error {
 			continue
 		}
 		caller, callee := &b.parties[Caller], &b.parties[Callee]
-		begin := [2]route{caller.route(section.kind, section.codec), callee.route(section.kind, section.codec)}
+		begin := [2]*route{caller.route(section.kind, section.codec), callee.route(section.kind, section.codec)}
 		opened, refusal := b.relay.openPath([2]netip.Addr{caller.local, callee.local}, begin, section.kind != kindOpaque && !section.muxOnly)
 		if refusal != nil {
 			for j := range fresh {

@@ -7,7 +7,8 @@ import "net/netip"
 type path struct {
 	lane       int
 	sides      [2]end
-	next, prev *path // the relay's list
+	plugs      [2][2]plug // those it begins with: by side, RTP and RTCP
+	next, prev *path      // the relay's list
 }
 
 // end is a path's half that faces one party.
@@ -22,7 +23,7 @@ const openAttempts = 16
 
 // openPath takes ports towards both parties and makes packets flow as soon as their addresses are known. begin are the
 // routes they start with, by side. Without rtcp the odd ports stay unused.
-func (r *Relay) openPath(local [2]netip.Addr, begin [2]route, rtcp bool) (*path, *Error) {
+func (r *Relay) openPath(local [2]netip.Addr, begin [2]*route, rtcp bool) (*path, *Error) {
 	r.opening.RLock()
 	defer r.opening.RUnlock()
 	if r.closed {
@@ -30,9 +31,9 @@ func (r *Relay) openPath(local [2]netip.Addr, begin [2]route, rtcp bool) (*path,
 	}
 	p := new(path)
 	for side := range p.sides {
-		p.sides[side].rtp = newPlug(begin[side], false)
+		p.sides[side].rtp = p.plugs[side][0].begin(begin[side], false)
 		if rtcp {
-			p.sides[side].rtcp = newPlug(begin[side], true)
+			p.sides[side].rtcp = p.plugs[side][1].begin(begin[side], true)
 		}
 	}
 	p.join()
@@ -72,15 +73,15 @@ func freest(lanes []*ports) int {
 }
 
 // replaceEnd gives one side of an open path another port pair and fresh plugs.
-func (r *Relay) replaceEnd(p *path, side Side, local netip.Addr, begin route) *Error {
+func (r *Relay) replaceEnd(p *path, side Side, local netip.Addr, begin *route) *Error {
 	r.opening.RLock()
 	defer r.opening.RUnlock()
 	if r.closed {
 		return errNoSockets
 	}
-	fresh := end{rtp: newPlug(begin, false)}
+	fresh := end{rtp: new(plug).begin(begin, false)}
 	if p.sides[side].rtcp != nil {
-		fresh.rtcp = newPlug(begin, true)
+		fresh.rtcp = new(plug).begin(begin, true)
 	}
 	if err := r.takePair(&fresh, p.lane, r.pools.of(local)[p.lane], local); err != nil {
 		return err

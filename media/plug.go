@@ -18,9 +18,10 @@ type plug struct {
 	settled tally // what the relay has booked already; under its mutex
 }
 
-func newPlug(begin route, control bool) *plug {
-	p := &plug{control: control}
-	p.route.Store(&begin)
+// begin readies a new plug. Routes never change, so plugs may begin with the same one.
+func (p *plug) begin(at *route, control bool) *plug {
+	p.control = control
+	p.route.Store(at)
 	return p
 }
 

@@ -515,8 +515,8 @@ func TestRelayIsRestartable(t *testing.T) {
 	})
 }
 
-// A garbage collection is never held up: not by a thread that waits, not by one under load. Without the safeguards of
-// poll_linux.go this test hangs.
+// A garbage collection is never held up: not by a poller that waits, not by one under load. Each has to end its raw
+// call and let the runtime in; poll_linux.go says how.
 func TestGarbageCollectionIsNotHeldUp(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		before := runtime.GOMAXPROCS(0)
