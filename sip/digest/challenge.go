@@ -124,14 +124,15 @@ func cutToken(b []byte) (token, rest []byte) {
 }
 
 // cutValue cuts off a quoted string, or anything up to the next space or comma:
-// peers leave out quotes where they are due.
+// peers leave out quotes where they are due. Without quotes there may be nothing
+// in it that would end or escape one when we put it between them.
 func cutValue(b []byte) (value, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		n := bytes.IndexAny(b, " \t,")
 		if n < 0 {
 			n = len(b)
 		}
-		return b[:n], b[n:], true
+		return b[:n], b[n:], bytes.IndexAny(b[:n], `"\`) < 0
 	}
 	for i := 1; i < len(b); i++ {
 		switch b[i] {

@@ -68,6 +68,14 @@ func (a Algorithm) appendHash(b, text []byte) []byte {
 	}
 }
 
+// size returns the length of a hash in hexadecimal.
+func (a Algorithm) size() int {
+	if a == MD5 || a == MD5Sess {
+		return 2 * md5.Size
+	}
+	return 2 * sha256.Size
+}
+
 // hexHash is room for the longest hash in hexadecimal.
 type hexHash [64]byte
 

@@ -171,7 +171,7 @@ func (s *Server) check(now time.Time, m *wire.Message, src netip.Addr, c *challe
 	username := string(unescape(c.username))
 	secret, known := s.o.Secret(username, algorithm)
 	if !known {
-		secret = s.decoy[:]
+		secret = s.decoy[:algorithm.size()]
 	}
 	p := proof{algorithm: algorithm, secret: secret, nonce: c.nonce, cnonce: c.cnonce, nc: c.nc, qop: "auth", method: string(m.MethodName), uri: c.uri}
 	var room hexHash
@@ -258,7 +258,7 @@ func parseCount(nc []byte) (count uint32, ok bool) {
 		case '0' <= c && c <= '9':
 			c -= '0'
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = c|0x20 - 'a' + 10
+			c = c | 0x20 - 'a' + 10
 		default:
 			return 0, false
 		}

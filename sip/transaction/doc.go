@@ -16,8 +16,8 @@
 //
 // A transaction is an object only while it has something to do. Once it merely
 // waits for copies it becomes a record and a few stored bytes in a queue that
-// expires in order: an answered INVITE costs 40 bytes, an answered BYE those and
-// its response, and memory follows the calls that are up, not the calls of the
+// expires in order: an INVITE that was answered and ACKed costs about a hundred
+// bytes, an answered BYE those and its response, and memory follows the calls that are up, not the calls of the
 // last 32 seconds.
 //
 // The package never decides what to answer or where to send, knows no dialogs,
