@@ -334,10 +334,10 @@ func (c *session) followable() (uris [][]byte) {
 // fromValue is the caller's identity as the callee's side sees it.
 func (c *session) fromValue(invite *wire.Message) []byte {
 	if t := c.callee.trunk; t != nil {
-		return rewrite.AppendFrom(nil, invite.From, c.shard.dialled(t, user(invite.From.URI)), t.Domain)
+		return rewrite.AppendFrom(nil, invite.From, c.shard.dialled(t, admit.User(invite.From.URI)), t.Domain)
 	}
 	host := hostOf(c.shard.sentBy(c.callee.flow))
-	return rewrite.AppendFrom(nil, invite.From, user(invite.From.URI), host)
+	return rewrite.AppendFrom(nil, invite.From, admit.User(invite.From.URI), host)
 }
 
 // dialled returns a number as the trunk wants it written. In the default form

@@ -73,7 +73,7 @@ func (c *session) begin(p transport.Packet, server transaction.Server, d trunks.
 	c.caller.dialog = dialog.FromInvite(m, c.id[:], s.contact(p.Flow))
 	c.invite = append(s.buffer(), p.Bytes...)
 	c.head = s.appendHead(s.buffer(), m, c.id[:], p.Flow)
-	called, number := s.numbers(m)
+	called, number := admit.Numbers(m)
 	c.called, c.number = bytes.Clone(called), bytes.Clone(number)
 	c.chain = s.trace.add(noTrace, s.port.Now(), false, false, p.Flow, p.Bytes)
 	s.edge.calls.Add(1)
@@ -90,7 +90,7 @@ func (c *session) seat() {
 
 // findRoute asks the snapshot where the INVITE at hand may go.
 func (s *shard) findRoute(from trunks.Principal) (trunks.Route, trunks.Direction, *trunks.Refusal) {
-	called, number := s.numbers(&s.in)
+	called, number := admit.Numbers(&s.in)
 	snapshot := s.edge.snapshot.Load()
 	if from.Trunk != nil {
 		route, refusal := snapshot.Inbound(from.Trunk, called)
@@ -98,31 +98,6 @@ func (s *shard) findRoute(from trunks.Principal) (trunks.Route, trunks.Direction
 	}
 	route, refusal := snapshot.Outbound(from.Agent, number, called)
 	return route, trunks.OutboundCall, refusal
-}
-
-// numbers returns the raw user parts of who is called and who calls: the
-// Request-URI's user, else the To's; and of the asserted or preferred identity,
-// else of From.
-func (s *shard) numbers(m *wire.Message) (called, caller []byte) {
-	if called = user(m.URI); len(called) == 0 {
-		called = user(m.To.URI)
-	}
-	for _, id := range [...]wire.ID{wire.HPAssertedIdentity, wire.HPPreferredIdentity} {
-		for v := range m.Values(id) {
-			if a, err := wire.ParseAddress(v); err == nil && len(user(a.URI)) > 0 {
-				return called, user(a.URI)
-			}
-		}
-	}
-	return called, user(m.From.URI)
-}
-
-func user(uri []byte) []byte {
-	u, err := wire.ParseURI(uri)
-	if err != nil {
-		return nil
-	}
-	return u.User
 }
 
 // refused ends a call that we do not take: the machine answers and records.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"trunkline/sip/ladder"
+	"trunkline/sip/wire"
 	"trunkline/trunks"
 )
 
@@ -20,8 +21,7 @@ func Ladder(messages []Traced, name func(netip.AddrPort) string) string {
 		if other == "" {
 			other = m.Flow.Remote.String()
 		}
-		line, _, _ := bytes.Cut(m.Bytes, crlf)
-		out := ladder.Message{Time: m.At, From: other, To: "edge", Line: string(line), Again: m.Repeated}
+		out := ladder.Message{Time: m.At, From: other, To: "edge", Line: title(m.Bytes), Again: m.Repeated}
 		if m.Sent {
 			out.From, out.To = out.To, out.From
 		}
@@ -31,7 +31,23 @@ func Ladder(messages []Traced, name func(netip.AddrPort) string) string {
 	if len(drawn) > 0 {
 		columns = append(columns, firstOther(drawn[0]), "edge")
 	}
-	return ladder.Text(drawn, ladder.Options{Columns: columns})
+	return ladder.Text(drawn, ladder.Options{Columns: columns, Width: ladderWidth})
+}
+
+// ladderWidth holds "407 Proxy Authentication Required (INVITE)".
+const ladderWidth = 48
+
+// title is the first line of a message without the protocol's version; a response is told with the method it answers.
+func title(message []byte) string {
+	line, _, _ := bytes.Cut(message, crlf)
+	if status, ok := bytes.CutPrefix(line, []byte("SIP/2.0 ")); ok {
+		var e wire.Envelope
+		if wire.Scan(message, &e) && e.CSeqMethod != wire.Unknown {
+			return string(status) + " (" + e.CSeqMethod.String() + ")"
+		}
+		return string(status)
+	}
+	return string(bytes.TrimSuffix(line, []byte(" SIP/2.0")))
 }
 
 func firstOther(m ladder.Message) string {

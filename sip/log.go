@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -12,13 +13,13 @@ import (
 
 // logEnd writes the one line each call gets.
 func (s *shard) logEnd(c *session, r *call.Record) {
-	if !s.log.Enabled(nil, slog.LevelInfo) {
+	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
 	s.log.Info("call ended",
 		"call", string(c.id[:]), "direction", c.direction.String(), "trunk", c.trunkName(),
 		"caller", maskNumber(c.number), "called", maskNumber(c.called),
-		"outcome", r.Outcome.String(), "ended_by", r.EndedBy.String(), "code", r.Code, "cause", r.Cause.String(),
+		"outcome", r.Outcome.String(), "ended_by", r.EndedBy.String(), "code", r.Code, "cause", r.Cause.String(), "refusal", c.refusal.String(),
 		"duration", r.Duration().Round(time.Millisecond))
 }
 
@@ -29,9 +30,13 @@ func (c *session) trunkName() string {
 	return c.route.Trunk.Name
 }
 
-// logRefusal says why we did not take a call; the peer is told less.
+// logRefusal says in full why we did not take a call; the peer is told less. It
+// looks at every number and source and shows whole numbers, so it is for Debug.
 func (s *shard) logRefusal(c *session, r *trunks.Refusal) {
-	s.log.Info("call refused", "call", string(c.id[:]), "source", c.source.String(),
+	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	s.log.Debug("call refused", "call", string(c.id[:]), "source", c.source.String(),
 		"reason", r.Reason.String(), "detail", r.Detail())
 }
 

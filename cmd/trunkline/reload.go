@@ -103,6 +103,9 @@ func (d *daemon) warnUnresolved(s *trunks.Snapshot) {
 	if names := s.Unresolved(); len(names) > 0 {
 		d.log.Warn("host names without an address; their trunks and destinations are skipped", "names", names)
 	}
+	for _, conflict := range s.Conflicts() {
+		d.log.Warn("an address is claimed twice; calls from there are taken as the trunk's", "conflict", conflict)
+	}
 }
 
 // summary is "1 added, 0 removed, 2 changed", or "unchanged".

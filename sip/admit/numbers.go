@@ -1,0 +1,29 @@
+package admit
+
+import "trunkline/sip/wire"
+
+// Numbers returns the raw user parts of who is called and who calls in an INVITE:
+// the Request-URI's user, else the To's; and that of the asserted or preferred
+// identity (RFC 3325), else of From. They point into the message.
+func Numbers(m *wire.Message) (called, caller []byte) {
+	if called = User(m.URI); len(called) == 0 {
+		called = User(m.To.URI)
+	}
+	for _, id := range [...]wire.ID{wire.HPAssertedIdentity, wire.HPPreferredIdentity} {
+		for v := range m.Values(id) {
+			if a, err := wire.ParseAddress(v); err == nil && len(User(a.URI)) > 0 {
+				return called, User(a.URI)
+			}
+		}
+	}
+	return called, User(m.From.URI)
+}
+
+// User returns the user part of a URI as it is written, nil if there is none.
+func User(uri []byte) []byte {
+	u, err := wire.ParseURI(uri)
+	if err != nil {
+		return nil
+	}
+	return u.User
+}
