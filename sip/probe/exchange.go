@@ -39,6 +39,7 @@ type outcome struct {
 	taken     bool  // a provisional came
 	challenge error // why a 401 or 407 was not answered; nil: not challenged
 	again     bool  // the challenge can be answered
+	answered  bool  // a challenge was answered before
 	err       error // no final response
 	received  string
 }
@@ -54,9 +55,9 @@ const cancelWait = 2 * time.Second
 
 // do sends the request, answers challenges, and returns how it ended.
 func (x *exchange) do(ctx context.Context) outcome {
-	for {
+	for answered := false; ; answered = true {
 		o := x.once(ctx)
-		if !o.again {
+		if o.answered = answered; !o.again {
 			return o
 		}
 	}

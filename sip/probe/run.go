@@ -170,6 +170,8 @@ func (r *run) judge(s *Step, method string, o outcome) {
 		s.failed(Fail, challengeCause(o.challenge), "%d %s: %v", o.code, o.reason, o.challenge)
 	case o.code < 300:
 		s.Verdict, s.Detail = Pass, fmt.Sprintf("%d %s", o.code, o.reason)
+	case o.code == 403 && method == "REGISTER" && o.answered: // how many registrars refuse a password
+		s.failed(Fail, WrongCredentials, "the carrier refuses the credentials: %d %s", o.code, o.reason)
 	default:
 		s.failed(Fail, statusCause(method, o.code), "the carrier refuses: %d %s", o.code, o.reason)
 	}

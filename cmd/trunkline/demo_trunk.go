@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"trunkline/sip/register"
+)
+
+// prove runs the test of the trunk as a user would.
+func (d *demonstration) prove(ctx context.Context) error {
+	if status := d.testTrunk(ctx, "right", "--register", "--from", demoNumber, "--to", demoFriend); status != exitOK {
+		return fmt.Errorf("trunk test ended with status %d, not %d", status, exitOK)
+	}
+	calls := d.carrier.Calls()
+	if len(calls) != 1 || calls[0].Code != 487 || !calls[0].Authenticated {
+		return fmt.Errorf("the carrier should have seen one authenticated call that was given up, and saw %+v", calls)
+	}
+	d.saw("the carrier saw one authenticated call, given up with 487, and bills %d s", int(d.carrier.Billed().Seconds()))
+	return nil
+}
+
+// proveWrong shows what a mistake looks like.
+func (d *demonstration) proveWrong(ctx context.Context) error {
+	if status := d.testTrunk(ctx, "wrong", "--register"); status != exitCheckFailed {
+		return fmt.Errorf("trunk test ended with status %d, not %d", status, exitCheckFailed)
+	}
+	d.saw("the test failed, as it should, with exit status %d", exitCheckFailed)
+	return nil
+}
+
+func (d *demonstration) testTrunk(ctx context.Context, password string, more ...string) (status int) {
+	args := append([]string{"trunk", "test", "--server", d.carrier.Addr().String(), "--domain", "carrier.example",
+		"--auth-user", demoUser, "--auth-password-file", d.passwordFile(password)}, more...)
+	fmt.Fprintf(d.out, "   $ trunkline %s\n", strings.Join(args, " "))
+	out := &indented{to: d.out}
+	return execute(ctx, args, streams{strings.NewReader(""), out, out})
+}
+
+// register starts the edge, which registers on its own.
+func (d *demonstration) register(ctx context.Context) error {
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.saw("the edge listens on %s over UDP and TCP, HTTP on %s", d.edge, d.daemon.http.Addr())
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var s register.Status
+	err := eventually(ctx, "the registration", func() bool {
+		for _, s = range d.daemon.keeper.Status() {
+			return s.State != register.Registering
+		}
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	if s.State != register.Registered {
+		return fmt.Errorf("registration: %s: %s", s.State, s.Cause)
+	}
+	contact, ok := d.carrier.Registered(demoUser)
+	if !ok {
+		return errors.New("the edge takes itself for registered, and the carrier does not")
+	}
+	d.saw("registered as %s for %s; the carrier will call %s", demoUser, time.Until(s.Expires).Round(time.Second), contact)
+	return nil
+}

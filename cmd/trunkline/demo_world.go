@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"trunkline/config"
+	"trunkline/internal/carrier"
+	"trunkline/store"
+)
+
+// What the demo calls with.
+const (
+	demoUser     = "edge-1"
+	demoPassword = "correct horse battery"
+	demoNumber   = "+15550001234" // ours
+	demoFriend   = "+14155550100" // somebody's in the public network
+)
+
+// demonstration is the small world of the demo: a carrier, the edge and an application.
+type demonstration struct {
+	out    io.Writer
+	log    *slog.Logger
+	steps  int
+	folder string // temporary
+	file   string // the edge's configuration
+
+	carrier *carrier.Carrier
+	app     *carrier.App
+	daemon  *daemon // nil until the trunk was proven
+
+	edge, application netip.AddrPort
+
+	shown store.Stored // the record of the call whose ladder is drawn
+	calls int          // that are to be on record
+}
+
+// newDemonstration starts the carrier, finds a place for the application and writes the edge's configuration.
+func newDemonstration(ctx context.Context, out, talk io.Writer) (_ *demonstration, err error) {
+	d := &demonstration{out: out, log: slog.New(slog.NewTextHandler(talk, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.folder, err = os.MkdirTemp("", "trunkline-demo-"); err != nil {
+		return nil, err
+	}
+	d.carrier, err = carrier.Start(ctx, carrier.Options{
+		Listen: netip.AddrPortFrom(loopback(2), 0),
+		Realm:  "carrier.example", User: demoUser, Password: demoPassword, Algorithm: "SHA-256,MD5",
+		Ring: 150 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if d.application, err = freeAddress(loopback(3)); err != nil {
+		return nil, err
+	}
+	if err := d.writeFiles(); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "A simulated carrier (%s), the edge (%s) and an application (%s), all in this process.\n",
+		d.carrier.Addr(), loopback(1), d.application)
+	return d, nil
+}
+
+// writeFiles writes the password and the configuration; the edge takes free ports.
+func (d *demonstration) writeFiles() error {
+	d.file = filepath.Join(d.folder, "sipgo.yaml")
+	text := fmt.Sprintf(`sip: {listen: ["udp://%[1]s", "tcp://%[1]s"]}
+media: {ports: 20000-20199}
+http: {listen: "127.0.0.1:0"}
+storage: {directory: %[2]q}
+trace: {memory: 4MiB}
+drain: {deadline: 3s}
+trunks:
+  - {name: carrier, server: "%[3]s", domain: carrier.example, register: true,
+     auth_user: %[4]s, auth_password_file: %[5]q, source_addresses: ["%[3]s"]}
+agents:
+  - {name: app, destinations: [{uri: "sip:%[6]s;transport=udp"}], source_addresses: ["%[6]s"]}
+numbers:
+  - {number: %[7]q, trunk: carrier, inbound_agent: app, outbound_agent: app}
+`, netip.AddrPortFrom(loopback(1), 0), filepath.Join(d.folder, "data"), d.carrier.Addr(), demoUser, d.passwordFile("right"), d.application, demoNumber)
+	return errors.Join(
+		os.WriteFile(d.file, []byte(text), 0o600),
+		os.WriteFile(d.passwordFile("right"), []byte(demoPassword+"\n"), 0o600),
+		os.WriteFile(d.passwordFile("wrong"), []byte("hunter2\n"), 0o600),
+	)
+}
+
+func (d *demonstration) passwordFile(which string) string {
+	return filepath.Join(d.folder, which+"-password")
+}
+
+// start starts the edge, then the application, which must know where the edge is.
+func (d *demonstration) start(ctx context.Context) error {
+	c, err := config.Load(d.file, nil)
+	if err != nil {
+		return err
+	}
+	if d.daemon, err = startDaemon(ctx, daemonOptions{Config: c, File: d.file, Log: d.log}); err != nil {
+		return err
+	}
+	d.edge = d.daemon.network.Listeners()[0].Addr
+	d.app, err = carrier.StartApp(ctx, carrier.AppOptions{Listen: d.application, Edge: d.edge})
+	return err
+}
+
+// end stops everything, in the order of an orderly shutdown, and looks whether it was one.
+func (d *demonstration) end(ctx context.Context) error {
+	if left := d.daemon.drain(ctx); left > 0 {
+		return fmt.Errorf("%d calls are still up", left)
+	}
+	if contact, still := d.carrier.Registered(demoUser); still {
+		return fmt.Errorf("%s is still registered", contact)
+	}
+	select {
+	case err := <-d.daemon.failed:
+		return err
+	default:
+	}
+	d.close()
+	if _, err := os.Stat(d.folder); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s is still there", d.folder)
+	}
+	d.saw("the carrier has no registration of us any more; sockets closed; %s removed", d.folder)
+	return nil
+}
+
+// close may be called more than once.
+func (d *demonstration) close() {
+	if d.daemon != nil {
+		d.daemon.close()
+	}
+	if d.app != nil {
+		d.app.Close()
+	}
+	if d.carrier != nil {
+		d.carrier.Close()
+	}
+	if d.folder != "" {
+		os.RemoveAll(d.folder)
+	}
+}
+
+// loopback is 127.0.0.n where the host has it, else 127.0.0.1: some systems have only that one until told otherwise.
+func loopback(n byte) netip.Addr {
+	a := netip.AddrFrom4([4]byte{127, 0, 0, n})
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	socket.Close()
+	return a
+}
+
+// freeAddress returns an address with a port that is free for UDP and TCP at the moment.
+func freeAddress(a netip.Addr) (netip.AddrPort, error) {
+	for range 20 {
+		socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		found := socket.LocalAddr().(*net.UDPAddr).AddrPort()
+		listener, err := net.Listen("tcp", found.String())
+		socket.Close()
+		if err == nil {
+			listener.Close()
+			return found, nil
+		}
+	}
+	return netip.AddrPort{}, fmt.Errorf("no port of %s is free for both UDP and TCP", a)
+}
+
+// indented writes lines three columns to the right.
+type indented struct {
+	to     io.Writer
+	middle bool // of a line
+}
+
+func (w *indented) Write(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		if !w.middle && len(bytes.TrimSpace(line)) > 0 {
+			if _, err := io.WriteString(w.to, "   "); err != nil {
+				return 0, err
+			}
+		}
+		if _, err := w.to.Write(line); err != nil {
+			return 0, err
+		}
+		w.middle = !bytes.HasSuffix(line, []byte("\n"))
+	}
+	return len(b), nil
+}
+
+// eventually waits until done is true; ctx bounds the wait.
+func eventually(ctx context.Context, what string, done func() bool) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
+		}
+	}
+	return nil
+}
