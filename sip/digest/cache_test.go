@@ -16,8 +16,8 @@ var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func refusal(t testing.TB, status int, lines ...string) *wire.Message {
 	t.Helper()
 	text := fmt.Sprintf("SIP/2.0 %d Challenge\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n", status)
-	for _, line := range lines {
-		text += line + "\r\n"
+	if len(lines) > 0 {
+		text += strings.Join(lines, "\r\n") + "\r\n"
 	}
 	m := new(wire.Message)
 	if err := m.Parse([]byte(text + "Content-Length: 0\r\n\r\n")); err != nil {

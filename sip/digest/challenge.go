@@ -132,7 +132,7 @@ func cutValue(b []byte) (value, rest []byte, ok bool) {
 		if n < 0 {
 			n = len(b)
 		}
-		return b[:n], b[n:], bytes.IndexAny(b[:n], `"\`) < 0
+		return b[:n], b[n:], !bytes.ContainsAny(b[:n], `"\`)
 	}
 	for i := 1; i < len(b); i++ {
 		switch b[i] {

@@ -2,7 +2,6 @@ package digest
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -204,7 +203,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err := c.Challenged(begin, refusal(b, 401, lines), &a); err != nil {
 		b.Fatal(err)
 	}
-	m := request(b, fmt.Sprintf("%s", c.Authorize(nil, begin, "INVITE", uri, &a)))
+	m := request(b, string(c.Authorize(nil, begin, "INVITE", uri, &a)))
 	b.ReportAllocs()
 	for b.Loop() {
 		clear(s.counts)

@@ -56,16 +56,15 @@ type lossy struct {
 }
 
 type lossyCaller struct {
-	number             int
-	invite             Client
-	text               string // of the INVITE
-	answered           bool
-	refused            bool
-	failed             bool
-	byeSent, byeDone   bool
-	finals             int
-	cancel             bool
-	ackSent, cancelled int
+	number           int
+	invite           Client
+	text             string // of the INVITE
+	answered         bool
+	refused          bool
+	failed           bool
+	byeSent, byeDone bool
+	finals           int
+	cancel           bool
 }
 
 type lossyCallee struct {
