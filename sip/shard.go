@@ -197,7 +197,11 @@ func (s *shard) Send(f transport.Flow, b []byte, ref uint64) error {
 			s.count.response(sent, s.sending.Method, s.sending.Status, f.Proto)
 		}
 		if s.trace.on() {
-			if c := s.traced(&s.sending); c != nil {
+			c := s.traced(&s.sending)
+			if c == nil {
+				c = s.current // a 100 has no tag of ours
+			}
+			if c != nil {
 				s.note(c, s.port.Now(), true, f, b)
 			}
 		}
