@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Tunnel gives TLS to a peer that speaks only TCP, as Debian's SIPp does. Bytes pass unchanged.
-type Tunnel struct {
+// tunnel gives TLS to a peer that speaks only TCP, as Debian's SIPp does. Bytes pass unchanged.
+type tunnel struct {
 	listener net.Listener
 	dial     func() (net.Conn, error)
 	copying  sync.WaitGroup
@@ -42,29 +42,29 @@ func listenTCP(t testing.TB, at netip.AddrPort) net.Listener {
 
 // startTunnel runs until the test ends.
 func startTunnel(t testing.TB, listener net.Listener, dial func() (net.Conn, error)) {
-	tunnel := &Tunnel{listener: listener, dial: dial, open: map[net.Conn]bool{}}
-	tunnel.copying.Go(func() { // ends when the listener closes
+	u := &tunnel{listener: listener, dial: dial, open: map[net.Conn]bool{}}
+	u.copying.Go(func() { // ends when the listener closes
 		for {
 			near, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			tunnel.copying.Go(func() { tunnel.join(t, near) })
+			u.copying.Go(func() { u.join(t, near) })
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
-		tunnel.mu.Lock()
-		for c := range tunnel.open {
+		u.mu.Lock()
+		for c := range u.open {
 			c.Close()
 		}
-		tunnel.mu.Unlock()
-		tunnel.copying.Wait()
+		u.mu.Unlock()
+		u.copying.Wait()
 	})
 }
 
 // join copies both ways until either side closes.
-func (u *Tunnel) join(t testing.TB, near net.Conn) {
+func (u *tunnel) join(t testing.TB, near net.Conn) {
 	far, err := u.dial()
 	if err != nil {
 		t.Logf("tunnel: %v", err)

@@ -1,0 +1,5 @@
+package peers
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
