@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -59,6 +60,16 @@ func numericHost(u wire.URI) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), port), true
 }
 
+// numericHostNear is numericHost for a host that is most likely near, which saves
+// reading it.
+func numericHostNear(u wire.URI, near netip.Addr) (netip.AddrPort, bool) {
+	var text [48]byte
+	if u.Port == 0 || !bytes.Equal(near.AppendTo(text[:0]), u.Host) {
+		return numericHost(u)
+	}
+	return netip.AddrPortFrom(near, uint16(u.Port)), true
+}
+
 // flowTo returns where a request inside a dialog goes: to the first route or the
 // remote target when that is an IP address, else to where the side's messages
 // come from. On a stream the connection of the dialog is used while it is open,
@@ -69,7 +80,7 @@ func (c *session) flowTo(l *leg, d *dialog.Dialog) transport.Flow {
 	if err != nil {
 		return f
 	}
-	addr, ok := numericHost(u)
+	addr, ok := numericHostNear(u, f.Remote.Addr())
 	if !ok || addr.Addr().Is4() != f.Remote.Addr().Is4() {
 		return f
 	}

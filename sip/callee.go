@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"trunkline/config"
@@ -109,6 +108,7 @@ func (c *session) sendInvite(now time.Time, invite *wire.Message, attempt uint8,
 	if err != nil {
 		return err
 	}
+	c.invites++
 	for len(c.attempts) <= int(attempt) {
 		c.attempts = append(c.attempts, transaction.Client{})
 	}
@@ -265,24 +265,15 @@ func (c *session) agentTarget() (target, bool) {
 	if len(d.Addrs) == 0 {
 		return target{}, false
 	}
-	uri, err := wire.ParseURI([]byte(d.URI.String()))
-	if err != nil {
-		return target{}, false
-	}
+	way := &c.shard.edge.ways.Load().destinations(agent)[i]
 	called := c.called
-	if len(uri.User) > 0 {
-		called = uri.User
+	if way.user != "" {
+		called = []byte(way.user)
 	}
-	host := string(uri.Host)
-	if uri.Port != 0 {
-		host += ":" + strconv.Itoa(uri.Port)
-	}
-	return target{
-		uri:   appendURI(nil, called, host, string(uri.Params)),
-		to:    rewrite.AppendTo(nil, called, string(uri.Host)),
-		proto: protoOfURI(uri),
-		addr:  d.Addrs[0],
-	}, true
+	text := make([]byte, 0, 2*len(called)+len(way.hostPort)+len(way.params)+len(way.host)+16)
+	text = appendURI(text, called, way.hostPort, way.params)
+	uri := text[:len(text):len(text)]
+	return target{uri: uri, to: rewrite.AppendTo(text[len(text):], called, way.host), proto: way.proto, addr: d.Addrs[0]}, true
 }
 
 // contactTarget follows a redirection, but only to where the callee side is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"trunkline/sip/call"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
+	"trunkline/sip/wire"
 	"trunkline/trunks"
 	"trunkline/trunks/pace"
 )
@@ -139,13 +141,49 @@ type ways struct {
 	peers  map[string]*transport.Peer     // by trunk, for TLS
 	keys   map[string]*pace.Key           // by trunk; none: not paced
 	byName map[string]*pace.Key
+	agents map[string][]destination // by agent, as its Destinations
+}
+
+// destination is a destination's URI in the parts that Request-URI and To are
+// made of.
+type destination struct {
+	user, host, hostPort, params string
+	proto                        transport.Proto
+}
+
+// destinations returns an agent's. One that a reload has removed, but a running
+// call still tries, is read again.
+func (w *ways) destinations(a *trunks.Agent) []destination {
+	if found := w.agents[a.Name]; len(found) == len(a.Destinations) {
+		return found
+	}
+	return destinationsOf(a)
+}
+
+func destinationsOf(a *trunks.Agent) []destination {
+	all := make([]destination, len(a.Destinations))
+	for i := range a.Destinations {
+		u, err := wire.ParseURI([]byte(a.Destinations[i].URI.String()))
+		if err != nil {
+			continue
+		}
+		d := destination{user: string(u.User), host: string(u.Host), hostPort: string(u.Host), params: string(u.Params), proto: protoOfURI(u)}
+		if u.Port != 0 {
+			d.hostPort += ":" + strconv.Itoa(u.Port)
+		}
+		all[i] = d
+	}
+	return all
 }
 
 // Reload replaces trunks, agents and numbers for the calls to come. Running
 // calls keep what they started with. On error, a TLS file that cannot be read,
 // nothing changes.
 func (e *Edge) Reload(s *trunks.Snapshot) error {
-	w := &ways{timers: map[string]*transaction.Timers{}, peers: map[string]*transport.Peer{}}
+	w := &ways{timers: map[string]*transaction.Timers{}, peers: map[string]*transport.Peer{}, agents: map[string][]destination{}}
+	for _, a := range s.Agents {
+		w.agents[a.Name] = destinationsOf(a)
+	}
 	old := e.ways.Load()
 	if old == nil {
 		old = &ways{}
