@@ -33,9 +33,10 @@ type plan struct {
 	probes   int           // calls of the latency figure; 0: not measured
 	loadCPU  int
 	testCPU  int
-	relay    bool   // media relay of the edge on: SDP rewritten, ports taken; no RTP is sent
-	edge     string // binary of the edge; empty: built here
-	keep     bool   // leave the temporary folder
+	soak     time.Duration // length of a steady run of the edge that looks for leaks; 0: none
+	relay    bool          // media relay of the edge on: SDP rewritten, ports taken; no RTP is sent
+	edge     string        // binary of the edge; empty: built here
+	keep     bool          // leave the temporary folder
 }
 
 func main() {
@@ -52,6 +53,7 @@ func main() {
 	flag.IntVar(&p.ceiling, "ceiling", p.ceiling, "highest rate the search tries; 0 leaves the search out")
 	flag.IntVar(&p.held, "held", p.held, "open calls for the memory figure; 0 leaves it out")
 	flag.IntVar(&p.probes, "probes", p.probes, "calls of the latency figure; 0 leaves it out")
+	flag.DurationVar(&p.soak, "soak", 0, "instead of the table: run the edge this long at the low rate, hold and release calls, and look for leaks")
 	flag.IntVar(&p.loadCPU, "load-cpu", 0, "CPU of SIPp and of this program")
 	flag.IntVar(&p.testCPU, "test-cpu", 1, "CPU of the system under test")
 	flag.BoolVar(&p.relay, "relay", false, "switch the edge's media relay on (off: signalling only, as Kamailio does)")
@@ -92,6 +94,9 @@ func run(ctx context.Context, p plan) error {
 	systems, err := b.systems(ctx)
 	if err != nil {
 		return err
+	}
+	if p.soak > 0 {
+		return b.soakEdge(ctx, systems)
 	}
 	figures, err := b.measureAll(ctx, systems)
 	if len(figures) > 0 {
