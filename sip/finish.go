@@ -89,7 +89,7 @@ func (c *session) callRecord(r *call.Record) trunks.CallRecord {
 		Ringing:   r.Ringing,
 		Answered:  r.Answer,
 		Ended:     r.End,
-		Attempts:  int(r.Attempts),
+		Attempts:  c.invites,
 		Source:    c.source.String(),
 
 		CallerCallID:  string(c.caller.dialog.CallID),

@@ -32,6 +32,7 @@ type session struct {
 	forks          []dialog.Dialog      // dialogs made by the callee's responses, by their number in the machine
 	fork           uint8                // the callee's dialog the call lives in, once answered
 	attempts       []transaction.Client // our INVITEs, by their number in the machine
+	invites        int                  // of ours that went out, those after a challenge too
 	pending        []pending            // our in-dialog requests without a final response, and re-INVITEs answered last
 	serial         uint16               // of the last pending
 	current        *pending             // the one whose answer is at hand
