@@ -2,13 +2,17 @@ package peers
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +20,7 @@ import (
 	"time"
 )
 
-// Baresip is baresip as an agent or a customer of a carrier, with real audio: it plays a tone and writes what it hears to a file.
+// Baresip is baresip as an agent or a customer of a carrier, with real audio: it plays a tone and records what it hears.
 // Listen is required.
 type Baresip struct {
 	Listen    netip.AddrPort
@@ -32,9 +36,9 @@ type Baresip struct {
 // Phone is a baresip that runs.
 type Phone struct {
 	*Process
-	Recording string // WAV file of what it heard, complete after the call
 
 	t       testing.TB
+	dir     string // where it records
 	control net.Conn
 
 	mu     sync.Mutex
@@ -47,8 +51,8 @@ func (b Baresip) Start(t testing.TB) *Phone {
 	Need(t, "baresip")
 	dir := t.TempDir()
 	control := FreePort(t, b.Listen.Addr().String())
-	p := &Phone{t: t, Recording: filepath.Join(dir, "heard.wav")}
-	files := map[string]string{"config": b.config(t, dir, control, p.Recording), "accounts": b.account(), "contacts": ""}
+	p := &Phone{t: t, dir: dir}
+	files := map[string]string{"config": b.config(t, dir, control), "accounts": b.account(), "contacts": "", "tone.wav": string(tone(orElse(b.Hertz, 400)))}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -76,33 +80,57 @@ func modules(t testing.TB) string {
 	return ""
 }
 
-func (b Baresip) config(t testing.TB, dir string, control netip.AddrPort, recording string) string {
-	hertz := orElse(b.Hertz, 400)
+func (b Baresip) config(t testing.TB, dir string, control netip.AddrPort) string {
 	media := FreePort(t, b.Listen.Addr().String()).Port() &^ 1
 	return fmt.Sprintf(`poll_method epoll
 sip_listen %[1]s
 call_local_timeout 120
 call_max_calls 8
-audio_source ausine,%[2]d
-audio_player aufile,%[3]s
-audio_alert aufile,%[4]s
+net_interface %[8]s
+audio_source aufile,%[2]s
+audio_player aubridge,sink
+audio_alert aubridge,alert
+snd_path %[3]s
 ausrc_srate 8000
 auplay_srate 8000
 ausrc_channels 1
 auplay_channels 1
-rtp_ports %[5]d-%[6]d
+rtp_ports %[4]d-%[5]d
 jitter_buffer_delay 1-3
-module_path %[7]s
+module_path %[6]s
 module g711.so
-module ausine.so
 module aufile.so
+module aubridge.so
+module sndfile.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
-ctrl_tcp_listen %[8]s
+ctrl_tcp_listen %[7]s
 ring_aufile none
 ringback_aufile none
-`, b.Listen, hertz, recording, filepath.Join(dir, "alert.wav"), media, media+40, modules(t), control)
+`, b.Listen, filepath.Join(dir, "tone.wav"), dir, media, media+40, modules(t), control, b.Listen.Addr())
+}
+
+// tone is a minute of it as a WAV file: baresip's own sine knows 48 kHz only.
+func tone(hertz int) []byte {
+	const rate, samples = 8000, 60 * 8000
+	b := append([]byte("RIFF"), 0, 0, 0, 0)
+	b = append(b, "WAVEfmt "...)
+	b = binary.LittleEndian.AppendUint32(b, 16)
+	for _, v := range []uint16{1, 1} { // PCM, one channel
+		b = binary.LittleEndian.AppendUint16(b, v)
+	}
+	b = binary.LittleEndian.AppendUint32(b, rate)
+	b = binary.LittleEndian.AppendUint32(b, 2*rate)
+	for _, v := range []uint16{2, 16} { // octets a frame, bits a sample
+		b = binary.LittleEndian.AppendUint16(b, v)
+	}
+	b = binary.LittleEndian.AppendUint32(append(b, "data"...), 2*samples)
+	for i := range samples {
+		b = binary.LittleEndian.AppendUint16(b, uint16(int16(8000*math.Sin(2*math.Pi*float64(hertz)*float64(i)/rate))))
+	}
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-8))
+	return b
 }
 
 func (b Baresip) account() string {
@@ -134,6 +162,48 @@ func (p *Phone) Dial(to string) { p.command("dial", to) }
 
 // HangUp ends its call.
 func (p *Phone) HangUp() { p.command("hangup", "") }
+
+// Heard reports whether the recording of its last call is, for the greater part, a tone of so many hertz.
+func (p *Phone) Heard(hertz int) bool {
+	p.t.Helper()
+	files, _ := filepath.Glob(filepath.Join(p.dir, "dump-*-dec.wav")) // the pattern is well formed
+	if len(files) == 0 {
+		return false
+	}
+	slices.Sort(files)
+	b, err := os.ReadFile(files[len(files)-1])
+	if err != nil {
+		p.t.Errorf("baresip's recording: %v", err)
+		return false
+	}
+	_, b, ok := bytes.Cut(b, []byte("data"))
+	if !ok || len(b) < 4+2*8000/4 {
+		return false // less than a quarter of a second
+	}
+	return purity(b[4:], hertz) > 0.5
+}
+
+// purity is the share that one frequency has of the energy of 16-bit samples at 8 kHz (Goertzel, blocks of 50 ms).
+func purity(pcm []byte, hertz int) float64 {
+	const block = 400
+	w := 2 * math.Cos(2*math.Pi*float64(hertz)/8000)
+	var tone, total float64
+	for len(pcm) >= 2*block {
+		var q1, q2 float64
+		for i := range block {
+			sample := float64(int16(binary.LittleEndian.Uint16(pcm[2*i:])))
+			total += sample * sample
+			q0 := w*q1 - q2 + sample
+			q1, q2 = q0, q1
+		}
+		tone += (q1*q1 + q2*q2 - w*q1*q2) * 2 / block
+		pcm = pcm[2*block:]
+	}
+	if total == 0 {
+		return 0
+	}
+	return tone / total
+}
 
 // command sends a command as a netstring of JSON, the ctrl_tcp module's format.
 func (p *Phone) command(name, params string) {
