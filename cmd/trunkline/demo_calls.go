@@ -69,6 +69,9 @@ func (d *demonstration) callOut(ctx context.Context) error {
 		if sent != want {
 			return fmt.Errorf("%d INVITEs went to the carrier, not %d", sent, want)
 		}
+		if record.Attempts != want {
+			return fmt.Errorf("the record tells of %d INVITEs, not %d", record.Attempts, want)
+		}
 		if i == 0 {
 			d.shown = record
 			d.saw("2 INVITEs went to the carrier: challenged with 407, then with credentials")

@@ -15,9 +15,14 @@ func (d *demonstration) prove(ctx context.Context) error {
 	if status := d.testTrunk(ctx, "right", "--register", "--from", demoNumber, "--to", demoFriend); status != exitOK {
 		return fmt.Errorf("trunk test ended with status %d, not %d", status, exitOK)
 	}
-	calls := d.carrier.Calls()
-	if len(calls) != 1 || calls[0].Code != 487 || !calls[0].Authenticated {
-		return fmt.Errorf("the carrier should have seen one authenticated call that was given up, and saw %+v", calls)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := eventually(ctx, "the carrier to note the call that was given up", func() bool { return last(d.carrier.Calls()).Code == 487 })
+	if err != nil {
+		return err
+	}
+	if calls := d.carrier.Calls(); len(calls) != 1 || !calls[0].Authenticated {
+		return fmt.Errorf("the carrier should have seen one authenticated call, and saw %+v", calls)
 	}
 	d.saw("the carrier saw one authenticated call, given up with 487, and bills %d s", int(d.carrier.Billed().Seconds()))
 	return nil

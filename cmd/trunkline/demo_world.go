@@ -55,7 +55,7 @@ func newDemonstration(ctx context.Context, out, talk io.Writer) (_ *demonstratio
 	if d.folder, err = os.MkdirTemp("", "trunkline-demo-"); err != nil {
 		return nil, err
 	}
-	d.carrier, err = carrier.Start(ctx, carrier.Options{
+	d.carrier, err = carrier.Start(context.WithoutCancel(ctx), carrier.Options{ // both end in close
 		Listen: netip.AddrPortFrom(loopback(2), 0),
 		Realm:  "carrier.example", User: demoUser, Password: demoPassword, Algorithm: "SHA-256,MD5",
 		Ring: 150 * time.Millisecond,
@@ -112,7 +112,7 @@ func (d *demonstration) start(ctx context.Context) error {
 		return err
 	}
 	d.edge = d.daemon.network.Listeners()[0].Addr
-	d.app, err = carrier.StartApp(ctx, carrier.AppOptions{Listen: d.application, Edge: d.edge})
+	d.app, err = carrier.StartApp(context.WithoutCancel(ctx), carrier.AppOptions{Listen: d.application, Edge: d.edge})
 	return err
 }
 

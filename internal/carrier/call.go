@@ -38,12 +38,12 @@ func (i CallInfo) Billed() time.Duration {
 type Call struct {
 	phone     *phone
 	transport string
-	media     *stream // nil: bodies are somebody else's business
 	ended     chan struct{}
 	acked     chan struct{}
 	ackOnce   sync.Once
 
 	mu       sync.Mutex
+	media    *stream // nil: none yet, or bodies are somebody else's business
 	info     CallInfo
 	local    sip.FromHeader // with our tag
 	remote   sip.ToHeader   // with theirs, once known
@@ -62,10 +62,10 @@ func (c *Call) key() string { return c.info.CallID + " " + c.localTag }
 // Info is a snapshot.
 func (c *Call) Info() CallInfo {
 	c.mu.Lock()
-	info := c.info
+	info, media := c.info, c.media
 	c.mu.Unlock()
-	if c.media != nil {
-		info.Media = c.media.snapshot()
+	if media != nil {
+		info.Media = media.snapshot()
 	}
 	return info
 }
@@ -83,6 +83,13 @@ func (c *Call) HangUp(ctx context.Context) error {
 		err = errors.New("BYE was answered " + res.StartLine())
 	}
 	return err
+}
+
+// stream is the call's media; nil: none.
+func (c *Call) stream() *stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.media
 }
 
 // answered notes the final response.
@@ -113,10 +120,11 @@ func (c *Call) end(by string) bool {
 		c.info.EndedBy = by
 	}
 	tell := c.onEnd
+	media := c.media
 	c.mu.Unlock()
 	close(c.ended)
-	if c.media != nil {
-		c.media.close()
+	if media != nil {
+		media.close()
 	}
 	if tell != nil {
 		tell()

@@ -188,9 +188,9 @@ func (c *Call) confirm(res *sip.Response) {
 		}
 	}
 	c.mu.Unlock()
-	if c.media != nil {
+	if media := c.stream(); media != nil {
 		if a := readAudio(res.Body()); a.usable {
-			c.media.aim(a)
+			media.aim(a)
 		}
 	}
 }

@@ -130,8 +130,9 @@ func (p *phone) openMedia(c *Call, req *sip.Request) (body []byte, ok bool) {
 		p.log.Warn("no media", "error", err)
 		return nil, false
 	}
-	c.media = media
-	c.version = 1
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.media, c.version = media, 1
 	if len(req.Body()) == 0 {
 		c.body = describe(p.user, media.addr(), c.version)
 		return c.body, true
@@ -197,9 +198,9 @@ func (p *phone) onAck(req *sip.Request, tx sip.ServerTransaction) {
 	if c == nil {
 		return
 	}
-	if c.media != nil && len(req.Body()) > 0 {
+	if media := c.stream(); media != nil && len(req.Body()) > 0 {
 		if a := readAudio(req.Body()); a.usable {
-			c.media.aim(a)
+			media.aim(a)
 		}
 	}
 	c.ackOnce.Do(func() { close(c.acked) })
@@ -208,7 +209,7 @@ func (p *phone) onAck(req *sip.Request, tx sip.ServerTransaction) {
 // onReinvite answers a change of the session at once; hold is obeyed.
 func (p *phone) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	c := p.find(req)
-	if c == nil || c.media == nil {
+	if c == nil || c.stream() == nil {
 		p.respond(req, tx, 481, nil)
 		return
 	}
@@ -222,7 +223,7 @@ func (p *phone) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 			p.respond(req, tx, 488, nil)
 			return
 		}
-		c.media.aim(offer)
+		c.stream().aim(offer)
 		c.mu.Lock()
 		c.version++
 		body = describe(p.user, c.media.addr(), c.version, offer.codec)
