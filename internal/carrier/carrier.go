@@ -130,6 +130,9 @@ func (c *Carrier) Challenged() int {
 // Throttled is how many INVITEs were above Options.CPS.
 func (c *Carrier) Throttled() int { return c.pace.refused() }
 
+// Peak is the largest number of INVITEs taken in any second.
+func (c *Carrier) Peak() int { return c.pace.peak() }
+
 // Billed is the answered time of the calls that came from the edge, each in started seconds.
 func (c *Carrier) Billed() time.Duration {
 	var total time.Duration

@@ -249,12 +249,7 @@ func (p *Phone) listen() {
 func (p *Phone) Saw(event string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, e := range p.events {
-		if e == event {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.events, event)
 }
 
 // WaitForEvent waits until an event of a type was seen, at least once since the start.

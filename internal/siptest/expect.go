@@ -3,6 +3,7 @@ package siptest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -270,7 +271,7 @@ func (s *script) checkOptions(p *party, c *call, step step, m *message, a Arriva
 	}
 	if v := step.what.uri; v != "" {
 		if want := s.expand(v, p, c); !s.glob(want, m.uri) {
-			return fmt.Errorf("Request-URI %q is not %q", m.uri, want)
+			return fmt.Errorf("the Request-URI %q is not %q", m.uri, want)
 		}
 	}
 	return nil
@@ -384,9 +385,7 @@ func (s *script) glob(pattern, text string) bool {
 	if !match(pattern, text, found) {
 		return false
 	}
-	for name, value := range found {
-		s.vars[name] = value
-	}
+	maps.Copy(s.vars, found)
 	return true
 }
 

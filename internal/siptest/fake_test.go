@@ -23,7 +23,6 @@ type fakeEdge struct {
 	records []Record
 	options int
 	faulty  string // a header it leaves out
-	wait    time.Duration
 }
 
 type fakeTimer struct {

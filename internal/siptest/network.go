@@ -42,7 +42,6 @@ type Network struct {
 	conns     map[uint64]*connection
 	nextConn  uint64
 	nextPort  uint16
-	sequence  uint64 // breaks ties between messages of the same instant
 	rules     []*rule
 	log       []ladder.Message
 	seen      map[string]bool // messages by direction, to mark what is sent again
