@@ -243,7 +243,7 @@ func (s *script) checkOptions(p *party, c *call, step step, m *message, a Arriva
 	}
 	if v := step.options["tag"]; v != "" {
 		if tag := m.toTag(); tag != v && tag != c.mintTag(v) && tag != s.expand(v, p, c) {
-			return fmt.Errorf("To has the tag %q, not that of fork %s", tag, v)
+			return fmt.Errorf("its To tag is %q, not that of fork %s", tag, v)
 		}
 	}
 	if step.options["again"] != "" && !c.had(m, a.Bytes) {
