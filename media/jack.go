@@ -10,10 +10,10 @@ import (
 // jack is one bound UDP socket. It outlives calls: between two it rests with nobody plugged in, so that late packets
 // of the last call are swallowed and counted, and the next call saves the five system calls of a new socket.
 type jack struct {
-	local netip.AddrPort
 	user  atomic.Pointer[plug] // nil = at rest
 	wire  wire                 // what the raw engine keeps
 	conn  *net.UDPConn         // what the portable engine keeps
+	local netip.AddrPort
 }
 
 // pair is the two jacks of an even RTP port and the odd one above it.

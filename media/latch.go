@@ -17,17 +17,19 @@ const (
 // route is where packets of one party's stream component come from and go to. It is immutable: the call's goroutine
 // and the packet reader publish new ones in its place (latch.go and bridge.go make them), and each packet sees one whole route.
 type route struct {
-	kind   kind
-	codec  codec          // of what the party sends
-	said   netip.AddrPort // where its description wants packets; invalid = not known yet
-	host   netip.Addr     // where its SIP comes from; invalid = not known
-	policy Latch
-
+	// These are read for every packet and stand together, so that they share a cache line.
 	source netip.AddrPort // whom we listen to; invalid = nobody yet
-	trust  trust          // why
-	former netip.AddrPort // whom we listened to before the party moved; its last packets may still come in
+	codec  codec          // of what the party sends
+	kind   kind
+	trust  trust // why we listen to the source
+	open   bool  // dest is valid
+
 	dest   netip.AddrPort // where packets to the party go; invalid = nowhere
 	wire   sockaddr       // dest as the kernel wants it, if the engine is raw
+	said   netip.AddrPort // where its description wants packets; invalid = not known yet
+	former netip.AddrPort // whom we listened to before the party moved; its last packets may still come in
+	host   netip.Addr     // where its SIP comes from; invalid = not known
+	policy Latch
 }
 
 // judge ranks the source of a packet by what is known of the party. It is pure.
@@ -66,7 +68,7 @@ func (r *route) learn(source netip.AddrPort) *route {
 	}
 	locked := *r
 	locked.source, locked.trust = source, rank
-	if !r.said.IsValid() || r.dest.IsValid() {
+	if !r.said.IsValid() || r.open {
 		locked.send(source)
 	}
 	return &locked
@@ -74,7 +76,7 @@ func (r *route) learn(source netip.AddrPort) *route {
 
 // send sets where packets to the party go.
 func (r *route) send(dest netip.AddrPort) {
-	r.dest = dest
+	r.dest, r.open = dest, dest.IsValid()
 	r.wire = sockaddrOf(dest)
 }
 
@@ -118,7 +120,7 @@ func (r *route) redescribed(u update) *route {
 		if u.changed {
 			next.source, next.trust = netip.AddrPort{}, stranger
 		}
-	case !r.dest.IsValid():
+	case !r.open:
 		next.send(u.said)
 	}
 	return &next

@@ -9,15 +9,15 @@ import (
 // meter counts what one plug receives. The reader of its jack is its only writer; anybody may read it. The
 // fields without atomics are the reader's own.
 type meter struct {
-	packets, bytes        atomic.Uint64 // RTP accepted
-	dropped, droppedBytes atomic.Uint64 // of those, not sent on
-	reports               atomic.Uint64 // RTCP accepted
-	events, droppedEvents atomic.Uint64 // telephone-events among packets and dropped
-	last                  atomic.Int64  // when the last RTP packet came, nanoseconds since the relay's start; 0 = never
-	quality               atomic.Uint64 // packets expected << 32 | jitter in timestamp units
-	discarded             [discards]atomic.Uint64
+	packets, bytes atomic.Uint64 // RTP accepted
+	last           atomic.Int64  // when the last RTP packet came, nanoseconds since the relay's start; 0 = never
+	quality        atomic.Uint64 // packets expected << 32 | jitter in timestamp units
+	sequence       sequence
 
-	sequence sequence
+	events, droppedEvents atomic.Uint64 // telephone-events among packets and dropped
+	dropped, droppedBytes atomic.Uint64 // of packets and bytes, not sent on
+	reports               atomic.Uint64 // RTCP accepted
+	discarded             [discards]atomic.Uint64
 }
 
 // bump adds to a counter that has one writer.

@@ -9,12 +9,12 @@ import (
 // plug is what one party's RTP, or RTCP, of one stream is received by. It sits in a jack, the UDP port on our side,
 // and packets from it leave by the opposite plug's jack.
 type plug struct {
-	control bool                 // RTCP
-	jack    *jack                // set before packets come
-	other   atomic.Pointer[plug] // faces the other party
 	route   atomic.Pointer[route]
+	other   atomic.Pointer[plug] // faces the other party
+	jack    *jack                // set before packets come
+	control bool                 // RTCP
+	streak  int32                // accepted packets since the raw engine last looked whether to connect; the reader's own
 	meter   meter
-	streak  int   // accepted packets since the raw engine last looked whether to connect; the reader's own
 	settled tally // what the relay has booked already; under its mutex
 }
 
@@ -49,7 +49,7 @@ func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) *ro
 		p.meter.opaque(packet, now)
 	}
 	out := p.other.Load().route.Load()
-	if !out.dest.IsValid() {
+	if !out.open {
 		p.drop(packet, NoDestination)
 		return nil
 	}
