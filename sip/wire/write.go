@@ -3,6 +3,7 @@ package wire
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // AppendRequestLine writes "METHOD uri SIP/2.0".
@@ -68,6 +69,20 @@ func ValidValue(value string) bool {
 		}
 	}
 	return true
+}
+
+// AppendUser writes the user part of a URI of our own: whatever the grammar does not allow there is escaped (RFC 3261 §25.1).
+// A user part that came in a message is copied as it is instead (PAR-08).
+func AppendUser(b []byte, user string) []byte {
+	for i := range len(user) {
+		switch c := user[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', strings.IndexByte("-_.!~*'()&=+$,;?/", c) >= 0:
+			b = append(b, c)
+		default:
+			b = append(b, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		}
+	}
+	return b
 }
 
 // AppendVia writes a Via of our own, which always asks for rport (RFC 3581 §3). transport is "UDP", "TCP" or "TLS",

@@ -130,6 +130,21 @@ func TestAppendQuoted(t *testing.T) {
 	}
 }
 
+func TestAppendUser(t *testing.T) {
+	for user, want := range map[string]string{
+		"+14155550100": "+14155550100", "bob@example.com": "bob%40example.com", "a:b c%23#": "a%3Ab%20c%2523%23",
+		"-_.!~*'()&=+$,;?/": "-_.!~*'()&=+$,;?/", "Jürg\r\n": "J%C3%BCrg%0D%0A",
+	} {
+		got := AppendUser(nil, user)
+		if string(got) != want {
+			t.Errorf("%q is written %s, want %s", user, got, want)
+		}
+		if u, err := ParseURI(append(append([]byte("sip:"), got...), "@h"...)); err != nil || string(u.User) != want || string(u.Host) != "h" {
+			t.Errorf("%s is read %q @ %q, %v", got, u.User, u.Host, err)
+		}
+	}
+}
+
 func TestReasonPhrase(t *testing.T) {
 	for status, want := range map[int]string{100: "Trying", 183: "Session Progress", 200: "OK", 299: "OK", 399: "Multiple Choices", 481: "Call/Transaction Does Not Exist", 499: "Bad Request", 599: "Server Internal Error", 603: "Decline", 699: "Busy Everywhere"} {
 		if got := ReasonPhrase(status); got != want {
