@@ -108,6 +108,7 @@ func (c *session) sendInvite(now time.Time, invite *wire.Message, attempt uint8,
 	if err != nil {
 		return err
 	}
+	c.wentOut()
 	c.invites++
 	for len(c.attempts) <= int(attempt) {
 		c.attempts = append(c.attempts, transaction.Client{})

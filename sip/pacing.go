@@ -56,14 +56,18 @@ func (c *session) paced(now time.Time, attempt uint8) bool {
 	}
 	s := c.shard
 	key := s.edge.ways.Load().keys[t.Name]
-	if key == nil || key.Admit(now) {
+	if key == nil {
+		return true
+	}
+	if ticket, ok := key.Admit(now); ok {
+		c.ticket, c.key = ticket, key
 		return true
 	}
 	token := c.token(purposeInvite | uint16(attempt))
 	w := &pace.Waiter{
 		Deadline: now.Add(t.CPSWait.D()),
-		Granted:  func() { s.post(func(now time.Time) { s.turnCame(now, token, true) }) },
-		Expired:  func() { s.post(func(now time.Time) { s.turnCame(now, token, false) }) },
+		Granted:  func(t pace.Ticket) { s.post(func(now time.Time) { s.turnCame(now, token, key, t) }) },
+		Expired:  func() { s.post(func(now time.Time) { s.turnCame(now, token, nil, pace.Ticket{}) }) },
 	}
 	if t.CPSWait == 0 || !key.Wait(now, t.Name, w) {
 		c.then(throttled(attempt, key.Expected(now, t.Name).Sub(now)))
@@ -79,24 +83,35 @@ func throttled(attempt uint8, after time.Duration) call.Event {
 	return call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: call.CauseThrottled, After: max(after, time.Second)}
 }
 
-// turnCame ends the wait of a call: its INVITE goes out, or it is refused.
-func (s *shard) turnCame(now time.Time, token uint64, granted bool) {
+// turnCame ends the wait of a call: its INVITE goes out, or, without a key, it is
+// refused.
+func (s *shard) turnCame(now time.Time, token uint64, key *pace.Key, ticket pace.Ticket) {
 	c, purpose := s.owner(token)
 	if c == nil || c.waiter == nil {
 		return
 	}
 	c.waiter = nil
 	attempt := uint8(purpose)
-	if !granted {
+	if key == nil {
 		c.step(now, throttled(attempt, 0))
 		return
 	}
 	s.current = c
+	c.key, c.ticket = key, ticket
 	if err := c.sendInvite(now, c.original(), attempt, c.waitingBody); err != nil {
 		c.inviteUnsent(attempt, err)
 		c.step(now, c.takeNext())
 	}
 	s.current = nil
+}
+
+// wentOut tells the limit when the INVITE it admitted was sent, so that a delay on
+// our side does not make the carrier count one more in a second than we do.
+func (c *session) wentOut() {
+	if c.key != nil {
+		c.key.Sent(c.ticket, time.Now())
+		c.key = nil
+	}
 }
 
 // leaveQueue gives up the call's wait, and reports whether it was waiting.
@@ -109,8 +124,8 @@ func (c *session) leaveQueue() bool {
 	return true
 }
 
-// serveQueues serves the limits that calls of this shard wait for, and sets the
-// timer for the next turn.
+// serveQueues serves the limits that calls of this shard wait for, and sees to it
+// that the shard is woken for the next turn.
 func (s *shard) serveQueues(now time.Time) {
 	var next time.Time
 	for key := range s.queued {
@@ -123,11 +138,10 @@ func (s *shard) serveQueues(now time.Time) {
 			next = at
 		}
 	}
-	if next.IsZero() {
-		s.wheel.Stop(&s.turns)
-		return
+	s.turnDue = next
+	if !next.IsZero() { // the wheel's ticks would be too coarse
+		s.turnTimer.Reset(max(next.Sub(now), 0))
 	}
-	s.wheel.Start(&s.turns, next)
 }
 
 // PaceKeys returns the limits in force by name, for metrics.

@@ -40,6 +40,8 @@ type session struct {
 
 	waiter      *pace.Waiter // while the INVITE waits for its turn
 	waitingBody call.Body    // what it will carry
+	key         *pace.Key    // that admitted the INVITE; nil once it is told when it was sent
+	ticket      pace.Ticket
 
 	invite    []byte // the caller's INVITE, kept until the call is answered or over
 	head      []byte // start of every response to it

@@ -34,8 +34,9 @@ type shard struct {
 	generation uint32
 	current    *session // the call being stepped
 
-	queued map[*pace.Key]struct{} // limits that calls of this shard wait for
-	turns  transaction.Timer      // when the next of them is due
+	queued    map[*pace.Key]struct{} // limits that calls of this shard wait for
+	turnDue   time.Time              // when the next of them is due; zero: nobody waits
+	turnTimer *time.Timer            // wakes the shard then
 
 	accounts  map[string]account // by trunk
 	outside   map[uint64]*outside
@@ -74,6 +75,8 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		complaint: limiter{rate: 1},
 	}
+	s.turnTimer = time.AfterFunc(time.Hour, port.Wake)
+	s.turnTimer.Stop()
 	now := port.Now()
 	s.wheel = transaction.NewWheel(now)
 	s.layer = transaction.NewLayer(s, transaction.Options{
@@ -92,6 +95,7 @@ func (s *shard) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.turn()
 	}
+	s.turnTimer.Stop()
 	s.hangUpAll()
 }
 
@@ -121,12 +125,11 @@ func (s *shard) wait(now time.Time) time.Duration {
 // advance does what is due.
 func (s *shard) advance(now time.Time) {
 	defer s.survive(now)
+	if !s.turnDue.IsZero() && !now.Before(s.turnDue) {
+		s.serveQueues(now)
+	}
 	s.layer.Advance(now)
 	s.wheel.Advance(now, func(t *transaction.Timer) {
-		if t == &s.turns {
-			s.serveQueues(now)
-			return
-		}
 		if c := s.session(uint32(t.Owner)); c != nil {
 			c.step(now, call.Event{Kind: call.Tick})
 		}

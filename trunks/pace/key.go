@@ -22,9 +22,9 @@ func (l Limit) guard() (count int, window time.Duration) {
 }
 
 const (
-	// margin covers what lies between an admission and its INVITE on the wire, so
-	// that the carrier's count agrees with ours.
-	margin = 3 * time.Millisecond
+	// margin covers the carrier's clock, which is not ours. What lies between an
+	// admission and its INVITE on the wire is not in it: Sent tells that.
+	margin = time.Millisecond
 	// slack is how late Serve may come without the rate suffering: that much
 	// spacing can be caught up.
 	slack = 20 * time.Millisecond
@@ -50,10 +50,12 @@ type Key struct {
 	limit  Limit
 	window time.Duration
 	space  time.Duration
-	ring   []time.Time // the last admissions; ring[next] is the oldest
-	next   int
-	paced  time.Time // when the next one is due by spacing
-	turns  []*member // members with somebody waiting, next turn first
+	ring   []time.Time // when the last admissions were sent, by number modulo its length
+	next   uint64      // number of the next admission
+	passed time.Time   // the latest sending among the admissions that left the ring
+	era    uint32      // counts changes of the ring, so that old tickets are known
+	paced  time.Time   // when the next one is due by spacing
+	turns  []*member   // members with somebody waiting, next turn first
 	byName map[string]*member
 	queued int
 	counts Counts
@@ -98,17 +100,17 @@ func (k *Key) Configure(l Limit) {
 	count, window := l.guard()
 	ring := make([]time.Time, count)
 	// The newest of the old admissions go to the end, so that ring[0] is the oldest.
+	newest := time.Time{}
 	for i := range min(count, len(k.ring)) {
-		ring[count-1-i] = k.ring[(k.next-1-i+2*len(k.ring))%len(k.ring)]
+		ring[count-1-i] = k.ring[(k.next-1-uint64(i)+uint64(2*len(k.ring)))%uint64(len(k.ring))]
+		newest = later(newest, ring[count-1-i])
 	}
 	k.ring, k.next, k.window, k.space = ring, 0, window, l.spacing()
-	if k.paced.Sub(k.last()) > k.space {
-		k.paced = k.last().Add(k.space)
+	k.passed = time.Time{}
+	k.era++
+	if k.paced.Sub(newest) > k.space {
+		k.paced = newest.Add(k.space)
 	}
-}
-
-func (k *Key) last() time.Time {
-	return k.ring[(k.next-1+len(k.ring))%len(k.ring)]
 }
 
 // Limit returns the limit in force.
@@ -120,25 +122,50 @@ func (k *Key) Limit() Limit {
 
 // due returns when one more may go out. k.mu is held.
 func (k *Key) due() time.Time {
-	at := k.paced
-	if oldest := k.ring[k.next]; !oldest.IsZero() {
-		if free := oldest.Add(k.window); free.After(at) {
-			at = free
-		}
+	// A call that was sent late, after some that were admitted later, counts for
+	// all those too; hence passed.
+	oldest := later(k.passed, k.ring[k.next%uint64(len(k.ring))])
+	if oldest.IsZero() {
+		return k.paced
 	}
-	return at
+	return later(k.paced, oldest.Add(k.window))
+}
+
+// Ticket names an admission, for Sent.
+type Ticket struct {
+	number uint64
+	era    uint32
+}
+
+// Sent tells when the INVITE of an admission really went out, at or after the
+// admission. The rolling second is counted from then. Without it the moment of the
+// admission counts.
+func (k *Key) Sent(t Ticket, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if t.era != k.era || k.ring == nil {
+		return
+	}
+	if k.next-t.number > uint64(len(k.ring)) {
+		k.passed = later(k.passed, at)
+		return
+	}
+	place := &k.ring[t.number%uint64(len(k.ring))]
+	*place = later(*place, at)
 }
 
 // book notes an admission at now. k.mu is held.
-func (k *Key) book(now time.Time) {
-	k.ring[k.next] = now
-	if k.next++; k.next == len(k.ring) {
-		k.next = 0
-	}
+func (k *Key) book(now time.Time) Ticket {
+	t := Ticket{k.next, k.era}
+	place := &k.ring[k.next%uint64(len(k.ring))]
+	k.passed = later(k.passed, *place)
+	*place = now
+	k.next++
 	k.peaks.add(now)
 	// Spacing: with a burst of b, up to b-1 spaces may have been saved up.
 	saved := max(time.Duration(max(k.limit.Burst, 1)-1)*k.space, slack)
 	k.paced = later(k.paced, now.Add(-saved)).Add(k.space)
+	return t
 }
 
 func later(a, b time.Time) time.Time {
@@ -150,20 +177,19 @@ func later(a, b time.Time) time.Time {
 
 // Admit asks for one admission now. It returns true and books it, or false: the
 // caller may then Wait. Whoever waits already goes first.
-func (k *Key) Admit(now time.Time) bool {
+func (k *Key) Admit(now time.Time) (Ticket, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ring == nil {
 		k.counts.Admitted++
 		k.peaks.add(now)
-		return true
+		return Ticket{}, true
 	}
 	if k.queued > 0 || k.due().After(now) {
-		return false
+		return Ticket{}, false
 	}
-	k.book(now)
 	k.counts.Admitted++
-	return true
+	return k.book(now), true
 }
 
 // Available returns how many admissions would be granted at once at now, 0 to

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -12,28 +13,58 @@ import (
 var begin = time.Unix(1_790_000_000, 123_456_789)
 
 // play offers calls at the given times to a key, serves it as its owner would, and
-// returns the admissions in order and how many each trunk had.
-func play(k *Key, offered []offer, patience time.Duration) (admitted []time.Time, byTrunk map[string]int) {
+// returns when they were sent, in order, and how many each trunk had. Each is sent up
+// to jitter after its admission, and Sent says so.
+func play(k *Key, offered []offer, patience, jitter time.Duration) (sent []time.Time, byTrunk map[string]int) {
 	byTrunk = map[string]int{}
+	r := rand.New(rand.NewPCG(1, 2))
+	var late []struct {
+		ticket Ticket
+		at     time.Time
+	}
+	confirm := func(now time.Time) { // those that were really sent by now
+		for i := 0; i < len(late); {
+			if late[i].at.After(now) {
+				i++
+				continue
+			}
+			k.Sent(late[i].ticket, late[i].at)
+			late = append(late[:i], late[i+1:]...)
+		}
+	}
+	defer func() { slices.SortFunc(sent, time.Time.Compare) }()
 	now := begin
 	for i := 0; ; {
 		next, waiting := k.Next()
 		if i < len(offered) && (!waiting || !offered[i].at.After(next)) {
 			now = offered[i].at
+			confirm(now)
 			trunk := offered[i].trunk
-			took := func() { admitted = append(admitted, now); byTrunk[trunk]++ }
+			took := func(t Ticket) {
+				at := now
+				if jitter > 0 {
+					at = at.Add(time.Duration(r.Int64N(int64(jitter))))
+				}
+				sent = append(sent, at)
+				late = append(late, struct {
+					ticket Ticket
+					at     time.Time
+				}{t, at})
+				byTrunk[trunk]++
+			}
 			i++
-			if k.Admit(now) {
-				took()
+			if ticket, ok := k.Admit(now); ok {
+				took(ticket)
 			} else {
 				k.Wait(now, trunk, &Waiter{Deadline: now.Add(patience), Granted: took, Expired: func() {}})
 			}
 			continue
 		}
 		if !waiting {
-			return admitted, byTrunk
+			return sent, byTrunk
 		}
-		now = next
+		now = later(now, next)
+		confirm(now)
 		k.Serve(now)
 	}
 }
@@ -73,7 +104,7 @@ func TestRollingSecond(t *testing.T) {
 					seconds := max(20, int(40/rate))
 					r := rand.New(rand.NewPCG(uint64(rate*10), uint64(burst)))
 					k := NewKey(Limit{Rate: rate, Burst: burst})
-					admitted, _ := play(k, random(r, rate*load, seconds, 3), 10*time.Second)
+					admitted, _ := play(k, random(r, rate*load, seconds, 3), 10*time.Second, 0)
 					count, window := k.Limit().guard()
 					if got := busiest(admitted, window); got > count {
 						t.Errorf("%d in %v, allowed are %d", got, window, count)
@@ -97,6 +128,23 @@ func TestRollingSecond(t *testing.T) {
 	}
 }
 
+// What lies between admission and wire does not matter, not even when calls
+// overtake each other: the second is counted from when they were sent.
+func TestRollingSecondOnTheWire(t *testing.T) {
+	for _, rate := range []float64{1, 10, 50, 500} {
+		for _, jitter := range []time.Duration{time.Millisecond, 30 * time.Millisecond, 300 * time.Millisecond} {
+			t.Run(fmt.Sprintf("rate %v jitter %v", rate, jitter), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(uint64(rate), uint64(jitter)))
+				k := NewKey(Limit{Rate: rate, Burst: int(rate)})
+				sent, _ := play(k, random(r, 10*rate, 30, 3), 5*time.Second, jitter)
+				if got := busiest(sent, time.Second); got > int(rate) {
+					t.Errorf("%d in a second on the wire", got)
+				}
+			})
+		}
+	}
+}
+
 // No trunk starves: one that offers ten times as much as another still leaves it
 // its share.
 func TestFairBetweenTrunks(t *testing.T) {
@@ -108,7 +156,7 @@ func TestFairBetweenTrunks(t *testing.T) {
 			offered = append(offered, offer{at, "modest"}, offer{at, "third"})
 		}
 	}
-	_, by := play(NewKey(Limit{Rate: 30, Queue: 100}), offered, 5*time.Second)
+	_, by := play(NewKey(Limit{Rate: 30, Queue: 100}), offered, 5*time.Second, 0)
 	if by["modest"] < 540 || by["third"] < 540 { // of 600 each
 		t.Errorf("the greedy trunk starves the others: %v", by)
 	}
@@ -117,12 +165,12 @@ func TestFairBetweenTrunks(t *testing.T) {
 // Who gives up, or whose deadline comes, costs nothing.
 func TestLeavingCostsNothing(t *testing.T) {
 	k := NewKey(Limit{Rate: 1, Queue: 10})
-	if !k.Admit(begin) {
+	if _, ok := k.Admit(begin); !ok {
 		t.Fatal("the first is not admitted")
 	}
 	var told []string
 	wait := func(name string, patience time.Duration) *Waiter {
-		w := &Waiter{Deadline: begin.Add(patience), Granted: func() { told = append(told, name) }, Expired: func() { told = append(told, name+" expired") }}
+		w := &Waiter{Deadline: begin.Add(patience), Granted: func(Ticket) { told = append(told, name) }, Expired: func() { told = append(told, name+" expired") }}
 		if !k.Wait(begin, name, w) {
 			t.Fatalf("%s cannot wait", name)
 		}
@@ -150,7 +198,7 @@ func TestNoVainWait(t *testing.T) {
 	k := NewKey(Limit{Rate: 1, Queue: 100})
 	k.Admit(begin)
 	for i := range 5 {
-		w := &Waiter{Deadline: begin.Add(3500 * time.Millisecond), Granted: func() {}, Expired: func() { t.Error("somebody waited in vain") }}
+		w := &Waiter{Deadline: begin.Add(3500 * time.Millisecond), Granted: func(Ticket) {}, Expired: func() { t.Error("somebody waited in vain") }}
 		if got, want := k.Wait(begin, "a", w), i < 3; got != want {
 			t.Errorf("waiter %d: %v", i, got)
 		}
@@ -164,18 +212,18 @@ func TestNoVainWait(t *testing.T) {
 func TestConfigureKeepsTheLastSecond(t *testing.T) {
 	k := NewKey(Limit{Rate: 10, Burst: 10})
 	for range 10 {
-		if !k.Admit(begin) {
+		if _, ok := k.Admit(begin); !ok {
 			t.Fatal("the burst is not admitted")
 		}
 	}
 	k.Configure(Limit{Rate: 5, Burst: 5})
-	if k.Admit(begin.Add(900 * time.Millisecond)) {
+	if _, ok := k.Admit(begin.Add(900 * time.Millisecond)); ok {
 		t.Error("admitted within the second of ten others at a limit of five")
 	}
 	k.Configure(Limit{Rate: 11, Burst: 11})
 	n := 0
 	for range 20 {
-		if k.Admit(begin.Add(950 * time.Millisecond)) {
+		if _, ok := k.Admit(begin.Add(950 * time.Millisecond)); ok {
 			n++
 		}
 	}
@@ -183,7 +231,7 @@ func TestConfigureKeepsTheLastSecond(t *testing.T) {
 		t.Errorf("%d more in the same second at a limit of eleven", n)
 	}
 	k.Configure(Limit{})
-	if !k.Admit(begin.Add(951 * time.Millisecond)) {
+	if _, ok := k.Admit(begin.Add(951 * time.Millisecond)); !ok {
 		t.Error("refused without a limit")
 	}
 }
@@ -207,7 +255,7 @@ func BenchmarkAdmit(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(2 * time.Microsecond)
-		if !k.Admit(now) {
+		if _, ok := k.Admit(now); !ok {
 			b.Fatal("refused")
 		}
 	}

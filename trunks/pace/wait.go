@@ -7,7 +7,7 @@ import "time"
 type Waiter struct {
 	Deadline time.Time // when waiting makes no sense any more
 	// Serve calls one of these without holding the key's lock.
-	Granted func()
+	Granted func(Ticket)
 	Expired func()
 
 	key    *Key
@@ -198,9 +198,10 @@ func (k *Key) serveOne(now time.Time) func() {
 	if len(m.waiting) > 0 { // its next turn comes after all others
 		k.turns = append(k.turns[1:], m)
 	}
+	var ticket Ticket
 	if k.ring != nil {
-		k.book(now)
+		ticket = k.book(now)
 	}
 	k.counts.Delayed++
-	return w.Granted
+	return func() { w.Granted(ticket) }
 }
