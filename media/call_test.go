@@ -23,6 +23,12 @@ func eachEngine(t *testing.T, test func(t *testing.T, o Options)) {
 		}
 		test(t, Options{Engine: EngineRaw, Threads: 1})
 	})
+	t.Run("raw-3", func(t *testing.T) {
+		if !haveRaw {
+			t.Skip("no raw engine on this system")
+		}
+		test(t, Options{Engine: EngineRaw, Threads: 3})
+	})
 	t.Run("portable", func(t *testing.T) { test(t, Options{Engine: EnginePortable}) })
 }
 

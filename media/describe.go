@@ -137,11 +137,7 @@ func describe(sdp []byte, d *description) *Error {
 
 // nextLine cuts the first line off, without its CRLF or LF.
 func nextLine(b []byte) (line, rest []byte) {
-	if i := bytes.IndexByte(b, '\n'); i >= 0 {
-		line, rest = b[:i], b[i+1:]
-	} else {
-		line = b
-	}
+	line, rest, _ = bytes.Cut(b, []byte{'\n'})
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
 	}

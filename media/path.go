@@ -38,12 +38,8 @@ func (r *Relay) openPath(local [2]netip.Addr, begin [2]*route, rtcp bool) (*path
 	}
 	p.join()
 	pools := [2][]*ports{r.pools.of(local[Caller]), r.pools.of(local[Callee])}
-	p.lane = freest(pools[Caller])
-	for side := range p.sides {
-		if err := r.takePair(&p.sides[side], p.lane, pools[side][p.lane], local[side]); err != nil {
-			r.giveBack(&p.sides[Caller])
-			return nil, err
-		}
+	if err := r.takePairs(p, pools, local); err != nil {
+		return nil, err
 	}
 	for side := range p.sides {
 		p.sides[side].plugIn()
@@ -58,13 +54,32 @@ func (r *Relay) openPath(local [2]netip.Addr, begin [2]*route, rtcp bool) (*path
 	return p, nil
 }
 
-// freest returns the lane with the most free ports, so that calls spread evenly over the threads.
+// takePairs takes a pair for each side on one lane: the one with the most free ports, so that calls spread evenly over the
+// threads, or any other where both sides find one.
+func (r *Relay) takePairs(p *path, pools [2][]*ports, local [2]netip.Addr) (err *Error) {
+	first := freest(pools[Caller])
+	for i := range pools[Caller] {
+		p.lane = (first + i) % len(pools[Caller])
+		for side := range p.sides {
+			if err = r.takePair(&p.sides[side], p.lane, pools[side][p.lane], local[side]); err != nil {
+				r.giveBack(&p.sides[Caller])
+				break
+			}
+		}
+		if err != errExhausted {
+			return err
+		}
+	}
+	return err
+}
+
+// freest returns the lane with the most free ports.
 func freest(lanes []*ports) int {
+	if len(lanes) == 1 {
+		return 0
+	}
 	best, most := 0, -1
 	for lane, pool := range lanes {
-		if len(lanes) == 1 {
-			break
-		}
 		if free, _ := pool.free(); free > most {
 			best, most = lane, free
 		}

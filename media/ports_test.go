@@ -97,6 +97,35 @@ func TestExhaustedPortsAre503(t *testing.T) {
 	}
 }
 
+// With several lanes both sides are on one, and every port can be reached.
+func TestLanesShareThePorts(t *testing.T) {
+	if !haveRaw {
+		t.Skip("only the raw engine has lanes")
+	}
+	low, high := freeRange(t, 256)
+	r := newRelay(t, Options{Engine: EngineRaw, Threads: 4, PortLow: low, PortHigh: high})
+	if r.Threads() != 4 {
+		t.Fatalf("%d threads for 128 pairs", r.Threads())
+	}
+	lanes := map[int]int{}
+	for i := range 64 {
+		b := r.Bridge(loopback, loopback)
+		defer b.Close()
+		if _, err := b.Offer(Caller, body("m=audio 4000 RTP/AVP 0\n"), nil); err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+		lanes[b.streams[0].path.lane]++
+	}
+	for lane := range 4 {
+		if lanes[lane] != 16 {
+			t.Errorf("lane %d has %d calls of 64", lane, lanes[lane])
+		}
+	}
+	if _, err := r.Bridge(loopback, loopback).Offer(Caller, body("m=audio 4000 RTP/AVP 0\n"), nil); err != errExhausted {
+		t.Errorf("one call more: %v", err)
+	}
+}
+
 // A relay without sockets works in a bubble, where time is made up: ports rest their time there too.
 func TestRelayInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,7 +35,7 @@ const (
 // Options are the settings of a relay. The zero value works.
 type Options struct {
 	PortLow, PortHigh int    // UDP ports to use on each local address, both included; 0, 0 = 20000–29999
-	Threads           int    // relay threads of the raw engine; 0 = one per CPU. They start with the first bridge
+	Threads           int    // relay threads of the raw engine; 0 = one per CPU. Fewer if the ports are few
 	Engine            Engine // how packets are read
 	Latch             Latch  // for sides that Bridge.Peer says nothing about
 	// Quarantine is how long a port rests before it is used again; 0 = 3 s, negative = not at all. A relay that runs
@@ -81,6 +81,8 @@ func New(o Options) (*Relay, error) {
 	if o.Threads < 0 || o.Threads > 256 {
 		return nil, fmt.Errorf("media: %d threads: want 1–256, or 0 for one per CPU", o.Threads)
 	}
+	// Both sides of a call take a pair on the same thread's lane; lanes of a few ports would leave single ones unused.
+	o.Threads = max(1, min(o.Threads, (o.PortHigh-o.PortLow+1)/2/leastLane))
 	if o.Quarantine == 0 {
 		o.Quarantine = 3 * time.Second
 	}
@@ -119,6 +121,9 @@ func New(o Options) (*Relay, error) {
 	}
 	return r, nil
 }
+
+// leastLane is how many port pairs a thread should have to itself.
+const leastLane = 32
 
 // counter counts in steps that leave the session ids, which are the upper bits, at 1, 2, 3 …
 func counter() func() uint64 {

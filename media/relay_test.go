@@ -489,7 +489,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		if inUse, _ := r.Ports(); inUse != 0 {
 			t.Errorf("%d ports are in use", inUse)
 		}
-		eventually(t, "sockets nobody wants are closed", func() bool { return openFiles(t) <= files+4 }) // epoll and eventfd stay
+		eventually(t, "sockets nobody wants are closed", func() bool { return openFiles(t) <= files+2*r.Threads() }) // their epoll sets and eventfds stay
 		r.Close()
 		eventually(t, "descriptors are as before", func() bool { return openFiles(t) <= files })
 		eventually(t, "goroutines are as before", func() bool { return runtime.NumGoroutine() <= goroutines })
