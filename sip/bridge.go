@@ -20,12 +20,23 @@ func (c *session) openMedia() {
 }
 
 // replaceMedia gives the callee's side of the bridge to the target of an attempt.
-func (c *session) replaceMedia(attempt uint8) {
+func (c *session) replaceMedia() error {
 	if c.bridge == nil {
-		return
+		return nil
 	}
-	c.bridge.Replace(media.Callee, c.shard.mediaAddress(c.callee.flow))
+	if err := c.bridge.Replace(media.Callee, c.shard.mediaAddress(c.callee.flow)); err != nil {
+		return err
+	}
 	c.bridge.Peer(media.Callee, c.callee.flow.Remote.Addr(), media.LatchAuto)
+	return nil
+}
+
+// settle tells the bridge that the last answer is final: what it does not use is
+// given back.
+func (c *session) settle() {
+	if c.bridge != nil {
+		c.bridge.Settle()
+	}
 }
 
 // mediaAddress returns the local address where media for a side on this flow is

@@ -57,7 +57,10 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	}
 	c.callee.flow = f
 	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, c.callee.auth[:0], false
-	c.replaceMedia(a.Attempt)
+	if err := c.replaceMedia(); err != nil {
+		c.mediaFailed(err)
+		return
+	}
 	var tag, callID [2*tagSize + 1]byte
 	invite := c.original()
 	c.callee.dialog = dialog.NewCaller(
@@ -369,6 +372,9 @@ func (c *session) ackCallee(now time.Time, a call.Action) {
 		return
 	}
 	c.sendAck(now, call.Callee, a.Fork, kind, body)
+	if body != nil && !a.Again {
+		c.settle()
+	}
 }
 
 // ackBody returns what an ACK to side carries.

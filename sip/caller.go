@@ -163,8 +163,13 @@ func (c *session) respondCaller(now time.Time, a call.Action) {
 	b = c.appendResponseHeaders(b, a, c.caller.flow)
 	s.out = wire.AppendBody(b, kind, body)
 	s.respond(now, c.caller.server, int(a.Code), s.out)
-	if a.Code >= 200 && a.Code < 300 && c.counts != nil {
-		c.countIn(&c.counts.answered)
+	if a.Code >= 200 && a.Code < 300 {
+		if c.counts != nil {
+			c.countIn(&c.counts.answered)
+		}
+		if x == answer {
+			c.settle()
+		}
 	}
 	if a.Code >= 200 {
 		c.fork = a.Fork

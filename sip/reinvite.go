@@ -60,6 +60,9 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 	b = c.appendResponseHeaders(b, a, l.flow)
 	s.out = wire.AppendBody(b, kind, body)
 	s.respond(now, l.open.server, int(a.Code), s.out)
+	if a.Code >= 200 && a.Code < 300 && x == answer {
+		c.settle()
+	}
 	if a.Code >= 200 {
 		s.giveBack(l.open.head)
 		l.open.head = nil
@@ -74,6 +77,9 @@ func (c *session) ackReinvite(now time.Time, a call.Action) {
 		return
 	}
 	c.sendAck(now, a.Side, c.fork, kind, body)
+	if body != nil && !a.Again {
+		c.settle()
+	}
 }
 
 // cancelReinvite gives our re-INVITE up.
