@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -12,10 +13,12 @@ import (
 type figures struct {
 	name      string
 	low, high cost
-	best      int     // calls per second with at least 99.9 % good
-	kib       float64 // per open call
-	latency   latency // added to the INVITE
-	faults    []string
+	// Ratios to the reference: the median of the rounds' ratios, each of two runs side by side. 0: not measured.
+	lowRatio, highRatio float64
+	best                int     // calls per second with at least 99.9 % good
+	kib                 float64 // per open call
+	latency             latency // added to the INVITE
+	faults              []string
 }
 
 // cost of one call at a rate.
@@ -49,8 +52,12 @@ func (b *bench) measureAll(ctx context.Context, systems []system) ([]*figures, e
 			if err != nil {
 				return nil, fmt.Errorf("%s, CPU per call: %w", s.name, err)
 			}
+			progress("  %.1f µs and %.1f µs per call", l.microseconds, h.microseconds)
 			low[i], high[i] = append(low[i], l), append(high[i], h)
 		}
+	}
+	for i, f := range all {
+		f.lowRatio, f.highRatio = ratio(low[i], low[0]), ratio(high[i], high[0])
 	}
 	for i, f := range all {
 		f.low, f.high = median(low[i]), median(high[i])
@@ -229,19 +236,23 @@ func (b *bench) carries(ctx context.Context, s system, rate int) (passed bool, e
 	return false, nil
 }
 
-// median by CPU time; the other figures of that run go with it.
-func median(costs []cost) cost {
-	slices.SortFunc(costs, func(a, b cost) int { return compare(a.microseconds, b.microseconds) })
-	return costs[len(costs)/2]
-}
-
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	default:
+// ratio is the median of the rounds' ratios to the reference, which is the first system.
+func ratio(costs, reference []cost) float64 {
+	var ratios []float64
+	for i := range costs {
+		if reference[i].microseconds > 0 {
+			ratios = append(ratios, costs[i].microseconds/reference[i].microseconds)
+		}
+	}
+	if len(ratios) == 0 {
 		return 0
 	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
+}
+
+// median by CPU time; the other figures of that run go with it.
+func median(costs []cost) cost {
+	slices.SortFunc(costs, func(a, b cost) int { return cmp.Compare(a.microseconds, b.microseconds) })
+	return costs[len(costs)/2]
 }

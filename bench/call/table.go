@@ -6,14 +6,8 @@ import (
 	"text/tabwriter"
 )
 
-// table prints one row per system; ratios are to Kamailio of the same run.
+// table prints one row per system; ratios are to the first one, Kamailio where it is measured.
 func table(p plan, all []*figures) string {
-	var reference *figures
-	for _, f := range all {
-		if f.name == "kamailio" {
-			reference = f
-		}
-	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n", machine())
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -21,8 +15,8 @@ func table(p plan, all []*figures) string {
 		p.rate, p.high, p.rate, p.rate)
 	for _, f := range all {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.name,
-			microseconds(f.low), ratio(f.low, reference, func(r *figures) cost { return r.low }),
-			microseconds(f.high), ratio(f.high, reference, func(r *figures) cost { return r.high }),
+			microseconds(f.low), times(f.lowRatio),
+			microseconds(f.high), times(f.highRatio),
 			kiloInstructions(f.low), count(f.best), kib(f.kib), f.latency)
 	}
 	w.Flush()
@@ -45,11 +39,11 @@ func microseconds(c cost) string {
 	}
 }
 
-func ratio(c cost, reference *figures, of func(*figures) cost) string {
-	if reference == nil || c.microseconds == 0 || of(reference).microseconds == 0 {
+func times(ratio float64) string {
+	if ratio == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f", c.microseconds/of(reference).microseconds)
+	return fmt.Sprintf("%.2f", ratio)
 }
 
 func kiloInstructions(c cost) string {
