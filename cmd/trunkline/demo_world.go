@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -70,15 +71,22 @@ func newDemonstration(ctx context.Context, out, talk io.Writer) (_ *demonstratio
 		return nil, err
 	}
 	fmt.Fprintf(out, "A simulated carrier (%s), the edge (%s) and an application (%s), all in this process.\n",
-		d.carrier.Addr(), loopback(1), d.application)
+		d.carrier.Addr(), d.edge, d.application)
 	return d, nil
 }
 
-// writeFiles writes the password and the configuration; the edge takes free ports.
-func (d *demonstration) writeFiles() error {
+// writeFiles writes the passwords and the configuration, with free ports.
+func (d *demonstration) writeFiles() (err error) {
+	if d.edge, err = freeAddress(loopback(1)); err != nil {
+		return err
+	}
+	media, err := freePorts(d.edge.Addr())
+	if err != nil {
+		return err
+	}
 	d.file = filepath.Join(d.folder, "sipgo.yaml")
 	text := fmt.Sprintf(`sip: {listen: ["udp://%[1]s", "tcp://%[1]s"]}
-media: {ports: 20000-20199}
+media: {ports: %[8]d-%[9]d}
 http: {listen: "127.0.0.1:0"}
 storage: {directory: %[2]q}
 trace: {memory: 4MiB}
@@ -90,7 +98,8 @@ agents:
   - {name: app, destinations: [{uri: "sip:%[6]s;transport=udp"}], source_addresses: ["%[6]s"]}
 numbers:
   - {number: %[7]q, trunk: carrier, inbound_agent: app, outbound_agent: app}
-`, netip.AddrPortFrom(loopback(1), 0), filepath.Join(d.folder, "data"), d.carrier.Addr(), demoUser, d.passwordFile("right"), d.application, demoNumber)
+`, d.edge, filepath.Join(d.folder, "data"), d.carrier.Addr(), demoUser, d.passwordFile("right"), d.application, demoNumber,
+		media, media+mediaPorts-1)
 	return errors.Join(
 		os.WriteFile(d.file, []byte(text), 0o600),
 		os.WriteFile(d.passwordFile("right"), []byte(demoPassword+"\n"), 0o600),
@@ -111,7 +120,6 @@ func (d *demonstration) start(ctx context.Context) error {
 	if d.daemon, err = startDaemon(ctx, daemonOptions{Config: c, File: d.file, Log: d.log}); err != nil {
 		return err
 	}
-	d.edge = d.daemon.network.Listeners()[0].Addr
 	d.app, err = carrier.StartApp(context.WithoutCancel(ctx), carrier.AppOptions{Listen: d.application, Edge: d.edge})
 	return err
 }
@@ -180,6 +188,32 @@ func freeAddress(a netip.Addr) (netip.AddrPort, error) {
 		}
 	}
 	return netip.AddrPort{}, fmt.Errorf("no port of %s is free for both UDP and TCP", a)
+}
+
+// mediaPorts is how many ports the demo's relay gets; a call takes four, and they rest before they are used again.
+const mediaPorts = 48
+
+// freePorts returns the first of mediaPorts UDP ports in a row that are free at the moment, so that the demo runs beside an
+// edge that is busy on the usual ones. It looks below the ports that systems give out by themselves.
+func freePorts(a netip.Addr) (first uint16, err error) {
+	for range 100 {
+		first = 10000 + mediaPorts*uint16(rand.IntN(20000/mediaPorts))
+		if err = allFree(a, first); err == nil {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d UDP ports in a row are free: %w", mediaPorts, err)
+}
+
+func allFree(a netip.Addr, first uint16) error {
+	for port := range uint16(mediaPorts) {
+		socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, first+port)))
+		if err != nil {
+			return err
+		}
+		socket.Close()
+	}
+	return nil
 }
 
 // indented writes lines three columns to the right.
