@@ -140,7 +140,9 @@ func (m *monitor) event(now time.Time, before State, ev Event) {
 			}
 			if ev.Kind == RequestAnswered && ev.Code >= 200 && ev.Code < 300 && before != Idle && (ev.Side == Caller || ev.Side == Callee) {
 				k := [2]uint8{uint8(ev.Side), ev.Ref}
-				m.accepted[k] = m.accepted[k]
+				if _, known := m.accepted[k]; !known { // awaited from here on
+					m.accepted[k] = false
+				}
 			}
 		}
 	case MediaFailed:
