@@ -64,17 +64,18 @@ func (c *cappedCarrier) run() {
 			continue
 		}
 		c.take(text, kernelTime(extra[:m]))
-		head := "SIP/2.0 486 Busy Here\r\n"
+		var head strings.Builder
+		head.WriteString("SIP/2.0 486 Busy Here\r\n")
 		for line := range strings.Lines(text) {
 			name, _, _ := strings.Cut(line, ":")
 			switch name {
 			case "Via", "From", "Call-ID", "CSeq":
-				head += line
+				head.WriteString(line)
 			case "To":
-				head += strings.TrimRight(line, "\r\n") + ";tag=busy\r\n"
+				head.WriteString(strings.TrimRight(line, "\r\n") + ";tag=busy\r\n")
 			}
 		}
-		c.conn.WriteToUDPAddrPort([]byte(head+"Content-Length: 0\r\n\r\n"), from)
+		c.conn.WriteToUDPAddrPort([]byte(head.String()+"Content-Length: 0\r\n\r\n"), from)
 	}
 }
 
