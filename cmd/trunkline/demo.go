@@ -54,7 +54,9 @@ func runDemo(ctx context.Context, out, talk io.Writer, keep bool) (err error) {
 		return err
 	}
 	if keep {
+		kept := time.Now()
 		d.keep(ctx)
+		started = started.Add(time.Since(kept))
 	}
 	if err := d.step("Stop: registrations taken back, nothing left behind", d.end, context.WithoutCancel(ctx)); err != nil {
 		return err
