@@ -101,6 +101,7 @@ func (s *shard) run(ctx context.Context) {
 
 // turn waits for one thing and does what it asks for, then what is due.
 func (s *shard) turn() {
+	s.in.Bytes = nil // Receive takes them back; what is at hand later is not this message
 	p, ok := s.port.Receive(s.wait(s.port.Now()))
 	now := s.port.Now()
 	if ok {
