@@ -39,24 +39,31 @@ type Status struct {
 type Keeper struct {
 	engine Engine
 	log    *slog.Logger
+	ctx    context.Context // of what waits for the engine; ends with Close
+	cancel context.CancelFunc
 
-	mu     sync.Mutex
+	mu     sync.Mutex // taken before a registration's
 	trunks map[string]*registration
-	counts map[countKey]uint64
 	closed bool
+
+	counting sync.Mutex // taken after a registration's
+	counts   map[countKey]uint64
 }
 
 type countKey struct{ trunk, result string }
 
 // New returns a keeper without trunks.
 func New(e Engine, log *slog.Logger) *Keeper {
-	return &Keeper{engine: e, log: log, trunks: map[string]*registration{}, counts: map[countKey]uint64{}}
+	k := &Keeper{engine: e, log: log, trunks: map[string]*registration{}, counts: map[countKey]uint64{}}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+	return k
 }
 
 // Apply makes the registrations those of the snapshot: new trunks are registered,
-// spread over some seconds when there are many; changed ones again; those that
-// are gone take their binding back; the others only learn the addresses their
-// next REGISTER may go to.
+// spread over some seconds when there are many; changed ones are registered again
+// while their binding holds; those that are gone, or another user's now, take
+// their binding back; the others only learn the addresses their next REGISTER may
+// go to.
 func (k *Keeper) Apply(s *trunks.Snapshot) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -70,16 +77,14 @@ func (k *Keeper) Apply(s *trunks.Snapshot) {
 		}
 	}
 	for name, r := range k.trunks {
-		if t := wanted[name]; t == nil || !r.sameAs(t) {
+		if t := wanted[name]; t == nil || !r.sameRecord(t) {
 			r.stop()
 			delete(k.trunks, name)
 		}
 	}
 	for name, t := range wanted {
 		if r := k.trunks[name]; r != nil {
-			r.mu.Lock()
-			r.trunk = t
-			r.mu.Unlock()
+			r.change(t)
 			continue
 		}
 		r := newRegistration(k, t)
@@ -107,7 +112,7 @@ func (k *Keeper) Status() []Status {
 }
 
 // Close takes every binding back (RFC 3261 §10.2.2) and waits for the answers
-// until ctx ends.
+// until ctx ends. Apply does nothing after it.
 func (k *Keeper) Close(ctx context.Context) {
 	k.mu.Lock()
 	k.closed = true
@@ -117,6 +122,7 @@ func (k *Keeper) Close(ctx context.Context) {
 	}
 	clear(k.trunks)
 	k.mu.Unlock()
+	defer k.cancel()
 	for _, done := range gone {
 		select {
 		case <-done:
@@ -127,7 +133,7 @@ func (k *Keeper) Close(ctx context.Context) {
 }
 
 func (k *Keeper) counted(trunk, result string) {
-	k.mu.Lock()
+	k.counting.Lock()
 	k.counts[countKey{trunk, result}]++
-	k.mu.Unlock()
+	k.counting.Unlock()
 }

@@ -34,11 +34,11 @@ func (k *Keeper) Collect(out chan<- prometheus.Metric) {
 		if !s.Expires.IsZero() {
 			out <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(s.Expires.Unix()), s.Trunk)
 		}
-		k.mu.Lock()
+		k.counting.Lock()
 		for _, result := range results {
 			n := k.counts[countKey{s.Trunk, result}]
 			out <- prometheus.MustNewConstMetric(attemptsDesc, prometheus.CounterValue, float64(n), s.Trunk, result)
 		}
-		k.mu.Unlock()
+		k.counting.Unlock()
 	}
 }

@@ -2,7 +2,6 @@ package register
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -19,36 +18,62 @@ import (
 // registration is one trunk's binding.
 type registration struct {
 	keeper *Keeper
-	trunk  *trunks.Trunk
 	key    uint64 // decides the shard, always the same
 	callID string // one for all REGISTERs (RFC 3261 §10.2)
 	tag    string
 
 	mu       sync.Mutex
+	trunk    *trunks.Trunk
 	status   Status
+	contact  string
 	seq      uint32
 	cache    *digest.Cache
 	attempt  digest.Attempt
-	ask      time.Duration // Expires to ask for
+	ask      time.Duration // Expires to ask for, as 423 may have raised it
+	asked    time.Duration // Expires of the REGISTER under way; 0: it takes the binding back
+	raised   int           // 423s obeyed in this try
 	address  int           // which of the trunk's addresses is used
 	failures int           // in a row
+	failing  State         // of the last try while the binding still holds; empty: it went well
 	busy     bool          // a REGISTER is under way
+	changed  bool          // and what it was made of has changed since
 	stopping bool
 	timer    *time.Timer
-	contact  string
 	gone     chan struct{} // closed when the binding was taken back, or could not be
 }
 
+// maxRaised bounds the 423s that one try obeys: each must ask for more, but a
+// registrar may climb by seconds.
+const maxRaised = 2
+
 func newRegistration(k *Keeper, t *trunks.Trunk) *registration {
-	return &registration{
-		keeper: k, trunk: t, key: rand.Uint64(),
+	r := &registration{
+		keeper: k, key: rand.Uint64(),
 		callID: strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36),
 		tag:    strconv.FormatUint(rand.Uint64(), 36),
 		status: Status{Trunk: t.Name, State: Registering, Since: time.Now()},
-		cache:  digest.NewCache(digest.Credentials{Username: t.AuthUser, Password: t.AuthPassword.Reveal(), Realm: t.Realm}, time.Hour),
-		ask:    t.RegisterExpires.D(),
 		gone:   make(chan struct{}),
 	}
+	r.learn(t)
+	return r
+}
+
+// learn takes over what t says of a REGISTER. r.mu is held.
+func (r *registration) learn(t *trunks.Trunk) {
+	r.trunk, r.ask = t, t.RegisterExpires.D()
+	r.forgetChallenges()
+}
+
+// forgetChallenges makes the next REGISTER go out without credentials. r.mu is held.
+func (r *registration) forgetChallenges() {
+	t := r.trunk
+	r.cache = digest.NewCache(digest.Credentials{Username: t.AuthUser, Password: t.AuthPassword.Reveal(), Realm: t.Realm}, time.Hour)
+}
+
+// sameRecord: t has the same address of record, so that a REGISTER for it renews
+// this binding.
+func (r *registration) sameRecord(t *trunks.Trunk) bool {
+	return r.trunk.Domain == t.Domain && r.trunk.AuthUser == t.AuthUser
 }
 
 // sameAs: a REGISTER for t would be the same as this one.
@@ -59,10 +84,33 @@ func (r *registration) sameAs(t *trunks.Trunk) bool {
 		a.RegisterExpires == b.RegisterExpires && a.TLS == b.TLS && a.Listener == b.Listener
 }
 
+// change goes on with t, which has the same address of record. A REGISTER that
+// differs goes out at once, or behind the one under way; the binding holds
+// meanwhile, since taking it back first would lose calls, and afterwards would
+// take the new one.
+func (r *registration) change(t *trunks.Trunk) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sameAs(t) {
+		r.trunk = t // its addresses may be others
+		return
+	}
+	r.learn(t)
+	r.failures, r.address = 0, 0
+	if r.changed = r.busy; !r.busy {
+		r.plan(0)
+	}
+}
+
+// current is the status as it is now: a binding that ran out is none.
 func (r *registration) current() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.status
+	s := r.status
+	if s.State == Registered && r.failing != "" && !time.Now().Before(s.Expires) {
+		s.State, s.Since, s.Expires = r.failing, s.Expires, time.Time{}
+	}
+	return s
 }
 
 // plan sets the time of the next REGISTER. r.mu is held.
@@ -77,49 +125,58 @@ func (r *registration) plan(after time.Duration) {
 // stop takes the binding back; the channel closes when that is over.
 func (r *registration) stop() <-chan struct{} {
 	r.mu.Lock()
-	r.stopping = true
+	defer r.mu.Unlock()
 	if r.timer != nil {
 		r.timer.Stop()
 	}
-	bound, busy := !r.status.Expires.IsZero(), r.busy
-	r.ask = 0
-	r.mu.Unlock()
 	switch {
-	case busy: // what is under way goes on to the end, and then takes the binding back
-	case bound:
-		go r.register() // ends with the transaction
+	case r.stopping:
+	case r.busy: // what is under way goes on to its end, and then the binding is taken back
+	case r.bound():
+		go r.register() // ends when the shard has taken it over
 	default:
 		r.end()
 	}
+	r.stopping, r.ask = true, 0
 	return r.gone
 }
 
+// end says that there is no binding of ours any more, or that no more can be
+// done about it. r.mu is held.
 func (r *registration) end() {
 	select {
-	case <-r.gone:
+	case <-r.gone: // a REGISTER that was given up has been answered after all
 	default:
 		close(r.gone)
 	}
 }
 
-// register sends one REGISTER.
+// bound reports whether the registrar may hold a binding of ours. r.mu is held.
+func (r *registration) bound() bool { return !r.status.Expires.IsZero() }
+
+// register begins a try: one REGISTER and those that its answers ask for.
 func (r *registration) register() {
 	r.mu.Lock()
-	r.attempt = digest.Attempt{}
+	if r.busy || r.stopping && !r.bound() { // the timer ran out at the same moment
+		r.mu.Unlock()
+		return
+	}
+	r.busy, r.attempt, r.raised = true, digest.Attempt{}, 0
 	r.mu.Unlock()
 	r.send()
 }
 
+// send sends one REGISTER. It must not run on a shard.
 func (r *registration) send() {
 	r.mu.Lock()
 	flow, contact, ok := r.keeper.engine.Way(r.trunk, r.address)
-	r.contact, r.busy = contact, true
+	r.contact = contact
 	r.mu.Unlock()
 	if !ok {
 		r.failed(time.Now(), "no address of the server is known, or no listener suits it")
 		return
 	}
-	_, err := r.keeper.engine.Send(context.Background(), r.key, sip.Outside{
+	_, err := r.keeper.engine.Send(r.keeper.ctx, r.key, sip.Outside{
 		Method: wire.REGISTER, Flow: flow,
 		Write:    func(b, branch []byte, sentBy string) []byte { return r.write(b, branch, sentBy, flow.Proto) },
 		Response: r.response,
@@ -135,12 +192,14 @@ func (r *registration) write(b, branch []byte, sentBy string, p transport.Proto)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
-	t := r.trunk
-	uri := []byte("sip:" + t.Domain)
+	r.asked = r.ask
+	domain := r.trunk.Domain
+	user := wire.AppendUser(nil, r.trunk.AuthUser)
+	uri := []byte("sip:" + domain)
 	b = wire.AppendRequestLine(b, "REGISTER", uri)
 	b = wire.AppendVia(b, p.String(), sentBy, branch)
 	b = fmt.Appendf(b, "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: %d REGISTER\r\nContact: %s\r\nExpires: %d\r\n",
-		t.AuthUser, t.Domain, r.tag, t.AuthUser, t.Domain, r.callID, r.seq, r.contact, int(r.ask.Seconds()))
+		user, domain, r.tag, user, domain, r.callID, r.seq, r.contact, int(r.asked.Seconds()))
 	b = r.cache.Authorize(b, time.Now(), "REGISTER", uri, &r.attempt)
 	return wire.AppendBody(b, "", nil)
 }
@@ -151,24 +210,26 @@ func (r *registration) response(now time.Time, m *wire.Message) {
 		return
 	}
 	r.mu.Lock()
-	again := r.take(now, m)
-	r.busy = again
-	stopped := r.stopping && !again
-	r.mu.Unlock()
-	switch {
-	case again:
-		go r.send() // a shard must not wait for itself; ends with the transaction
-	case stopped && r.bound():
-		go r.register()
-	case stopped:
-		r.end()
+	defer r.mu.Unlock()
+	if r.take(now, m) {
+		go r.send() // a shard must not wait for itself; ends when the shard has taken it over
+		return
 	}
+	r.over()
 }
 
-func (r *registration) bound() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !r.status.Expires.IsZero()
+// over ends a try, and begins the next one where that cannot wait. r.mu is held.
+func (r *registration) over() {
+	r.busy = false
+	switch {
+	case r.stopping && r.asked > 0 && r.bound():
+		go r.register() // as above
+	case r.stopping:
+		r.end()
+	case r.changed:
+		r.changed = false
+		r.plan(0)
+	}
 }
 
 // take changes the state by a final response, and reports whether the REGISTER
@@ -184,11 +245,14 @@ func (r *registration) take(now time.Time, m *wire.Message) (again bool) {
 		if err == nil {
 			return true
 		}
+		r.forgetChallenges() // else the next try would begin with a wrong answer
 		r.refused(now, AuthFailed, m, "the registrar refuses the credentials: "+err.Error())
-	case m.Status == 423 && !r.stopping: // RFC 3261 §10.2.8
-		least, err := strconv.ParseUint(string(m.Get(wire.HMinExpires)), 10, 31)
-		if asked := time.Duration(least) * time.Second; err == nil && asked > r.ask {
-			r.ask = asked
+	case m.Status == 423 && r.asked > 0: // RFC 3261 §10.2.8
+		least, ok := m.Number(wire.HMinExpires)
+		longer := time.Duration(least) * time.Second
+		if ok && longer > r.asked && r.raised < maxRaised {
+			r.ask = longer
+			r.raised++
 			return true
 		}
 		r.refused(now, Rejected, m, "423 without a larger Min-Expires")
@@ -202,80 +266,117 @@ func (r *registration) take(now time.Time, m *wire.Message) (again bool) {
 }
 
 func (r *registration) accepted(now time.Time, m *wire.Message) {
-	r.failures = 0
-	granted := r.granted(m)
-	if r.stopping || granted == 0 {
+	r.failures, r.failing = 0, ""
+	if r.asked == 0 {
 		r.status.Expires = time.Time{}
 		r.keeper.counted(r.trunk.Name, "unregistered")
-		if !r.stopping {
-			r.enter(now, Rejected, "the registrar granted no time")
-			r.plan(retryAfter(Rejected, m.Status, 1, 0, rand.Float64()))
-		}
+		return
+	}
+	granted := r.granted(m)
+	if granted == 0 {
+		r.retry(now, Rejected, m.Status, "the registrar granted no time", 0)
 		return
 	}
 	r.keeper.counted(r.trunk.Name, "ok")
-	r.enter(now, Registered, "")
 	r.status.Expires = now.Add(granted)
-	r.plan(refreshAfter(granted, rand.Float64()))
+	r.enter(now, Registered, "")
+	if !r.stopping {
+		r.plan(refreshAfter(granted, rand.Float64()))
+	}
 }
 
-// granted is the expiry of our own Contact in the 200; its parameter goes before
-// the Expires header (RFC 3261 §10.2.4). Without either it is what we asked for.
+// granted is how long our binding lasts by a 200: what stands at our own Contact
+// goes before the Expires header (RFC 3261 §10.2.4), and without either it is what
+// we asked for. A registrar may list bindings of others, or of ours before a
+// restart, and may show ours as the NAT made it: then the shortest counts, since a
+// refresh too early costs a message and one too late costs calls.
 func (r *registration) granted(m *wire.Message) time.Duration {
-	text := m.Get(wire.HExpires)
-	own, err := wire.ParseAddress([]byte(r.contact))
+	own := contactURI([]byte(r.contact))
+	shortest := time.Duration(-1)
+	header, ok := m.Number(wire.HExpires)
+	if !ok {
+		header = uint64(r.asked / time.Second)
+	}
 	for v := range m.Values(wire.HContact) {
-		if a, bad := wire.ParseAddress(v); err == nil && bad == nil && sameContact(a.URI, own.URI) {
-			if expires, ok := a.Param("expires"); ok {
-				text = expires
+		a, err := wire.ParseAddress(v)
+		if err != nil {
+			continue
+		}
+		seconds := header
+		if text, ok := a.Param("expires"); ok {
+			if n, err := strconv.ParseUint(string(text), 10, 32); err == nil {
+				seconds = n
 			}
-			break
+		}
+		expires := time.Duration(seconds) * time.Second
+		if sameContact(a.URI, own) {
+			return expires
+		}
+		if shortest < 0 || expires < shortest {
+			shortest = expires
 		}
 	}
-	if n, err := strconv.ParseUint(string(text), 10, 31); err == nil {
-		return time.Duration(n) * time.Second
+	if shortest < 0 {
+		return time.Duration(header) * time.Second
 	}
-	return r.ask
+	return shortest
 }
 
-// sameContact compares host and port; registrars rewrite the rest.
+func contactURI(contact []byte) []byte {
+	a, err := wire.ParseAddress(contact)
+	if err != nil {
+		return nil
+	}
+	return a.URI
+}
+
+// sameContact compares user, host and port (RFC 3261 §19.1.4); registrars rewrite
+// the rest.
 func sameContact(a, b []byte) bool {
 	x, err := wire.ParseURI(a)
 	y, bad := wire.ParseURI(b)
-	return err == nil && bad == nil && bytes.EqualFold(x.Host, y.Host) && x.Port == y.Port && bytes.Equal(x.User, y.User)
+	return err == nil && bad == nil && bytes.EqualFold(x.Host, y.Host) && portOf(x) == portOf(y) && bytes.Equal(x.User, y.User)
+}
+
+// portOf: registrars leave the usual port out.
+func portOf(u wire.URI) int {
+	transport, _ := u.Param("transport")
+	switch {
+	case u.Port != 0:
+		return u.Port
+	case bytes.EqualFold(u.Scheme, []byte("sips")), bytes.EqualFold(transport, []byte("tls")):
+		return 5061
+	}
+	return 5060
 }
 
 func (r *registration) refused(now time.Time, s State, m *wire.Message, cause string) {
-	asked := time.Duration(0)
-	if n, err := strconv.ParseUint(string(m.Get(wire.HRetryAfter)), 10, 31); err == nil {
-		asked = time.Duration(n) * time.Second
-	}
-	r.retry(now, s, m.Status, cause, asked)
+	seconds, _ := m.Number(wire.HRetryAfter)
+	r.retry(now, s, m.Status, cause, time.Duration(seconds)*time.Second)
 }
 
 // failed takes the end of a REGISTER without a response.
 func (r *registration) failed(now time.Time, cause string) {
 	r.mu.Lock()
-	r.busy = false
+	defer r.mu.Unlock()
 	r.address++
 	r.status.Code = 0
 	r.retry(now, Unreachable, 0, cause, 0)
-	stopping := r.stopping
-	r.mu.Unlock()
-	if stopping {
-		r.end()
-	}
+	r.over()
 }
 
-// retry plans the next try after a failure. r.mu is held.
+// retry plans the next try after a failure. A binding outlives silence and errors
+// of the registrar, but not its refusal. r.mu is held.
 func (r *registration) retry(now time.Time, s State, code int, cause string, asked time.Duration) {
 	r.failures++
 	r.keeper.counted(r.trunk.Name, string(s))
-	if now.After(r.status.Expires) || s == AuthFailed || s == Rejected {
-		r.status.Expires = time.Time{}
+	passing := s == Unreachable || code == 408 || code >= 500 && code < 600
+	if passing && now.Before(r.status.Expires) {
+		r.failing, r.status.Cause = s, cause
+	} else {
+		r.failing, r.status.Expires = "", time.Time{}
 		r.enter(now, s, cause)
 	}
-	r.status.Cause = cause
 	if !r.stopping {
 		r.plan(retryAfter(s, code, r.failures, asked, rand.Float64()))
 	}
@@ -284,7 +385,11 @@ func (r *registration) retry(now time.Time, s State, code int, cause string, ask
 func (r *registration) enter(now time.Time, s State, cause string) {
 	if r.status.State != s {
 		r.status.Since = now
-		r.keeper.log.Info("registration", "trunk", r.trunk.Name, "state", string(s), "code", r.status.Code, "cause", cause)
+		log := r.keeper.log.Info
+		if s != Registered {
+			log = r.keeper.log.Warn
+		}
+		log("registration", "trunk", r.trunk.Name, "state", string(s), "code", r.status.Code, "cause", cause)
 	}
 	r.status.State, r.status.Cause = s, cause
 }

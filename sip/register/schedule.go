@@ -21,6 +21,7 @@ var States = []State{Disabled, Registering, Registered, AuthFailed, Rejected, Un
 const (
 	firstRetry = 5 * time.Second
 	lastRetry  = 5 * time.Minute
+	rarest     = time.Hour        // between tries with refused credentials, and the most that Retry-After is obeyed
 	spread     = 10 * time.Second // over which the first REGISTERs of many trunks are spread
 )
 
@@ -32,14 +33,20 @@ func refreshAfter(granted time.Duration, random float64) time.Duration {
 }
 
 // retryAfter returns how long to wait after the given number of failures in a
-// row (1 or more): 5 s doubling to 5 min, ±20 % by random. Refused credentials
-// and 403 wait longest from the start: trying on would lock the account. What
-// the carrier asks for by Retry-After is a lower bound.
+// row (1 or more): 5 s doubling to 5 min. Refused credentials and 403 wait 5 min
+// from the start, doubling to an hour: trying on would lock the account. All that
+// ±20 % by random (0 to 1). What the carrier asks for by Retry-After is a lower
+// bound, and trunks that were told the same spread over a fifth more of it.
 func retryAfter(s State, code, failures int, asked time.Duration, random float64) time.Duration {
-	wait := lastRetry
-	if s != AuthFailed && code != 403 && failures < 8 {
-		wait = min(firstRetry<<(failures-1), lastRetry)
+	first, last := firstRetry, lastRetry
+	if s == AuthFailed || code == 403 {
+		first, last = lastRetry, rarest
+	}
+	wait := last
+	if failures < 8 { // further on the shift alone is above last
+		wait = min(first<<(failures-1), last)
 	}
 	wait = time.Duration(float64(wait) * (0.8 + 0.4*random))
-	return max(wait, asked)
+	asked = min(asked, rarest)
+	return max(wait, time.Duration(float64(asked)*(1+0.2*random)))
 }
