@@ -26,6 +26,26 @@ func TestRFCTable(t *testing.T) {
 	}
 }
 
+// TestTrapsTable keeps docs/traps.md true: twenty traps, each with tests that are in the tree.
+func TestTrapsTable(t *testing.T) {
+	tree := readTestTree(t)
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \|.*\| ([^|]*) \|$`).FindAllStringSubmatch(readFile(t, "docs/traps.md"), -1)
+	if len(rows) != 20 {
+		t.Fatalf("%d traps in docs/traps.md, want 20", len(rows))
+	}
+	for _, row := range rows {
+		cited := append(citedTest.FindAllString(row[2], -1), citedFlow.FindAllString(row[2], -1)...)
+		if len(cited) == 0 {
+			t.Errorf("trap %s cites no test", row[1])
+		}
+		for _, name := range cited {
+			if !tree.has(name) {
+				t.Errorf("trap %s cites %s, which is not in the tree", row[1], name)
+			}
+		}
+	}
+}
+
 // TestRFCTableNoticesFaults feeds the check pages that are wrong on purpose.
 func TestRFCTableNoticesFaults(t *testing.T) {
 	tree := testTree{
