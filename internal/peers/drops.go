@@ -1,0 +1,34 @@
+package peers
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// DatagramsDropped returns how many datagrams the kernel dropped at the UDP sockets bound to exactly these IPv4 addresses because
+// their receive buffers were full; 0 where the kernel does not tell.
+func DatagramsDropped(bound ...netip.AddrPort) (dropped int) {
+	text, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) > 2 && slices.ContainsFunc(bound, func(a netip.AddrPort) bool { return fields[1] == kernelAddress(a) }) {
+			n, _ := strconv.Atoi(fields[len(fields)-1])
+			dropped += n
+		}
+	}
+	return dropped
+}
+
+// kernelAddress writes an address as /proc/net/udp does on a little-endian machine.
+func kernelAddress(a netip.AddrPort) string {
+	ip := a.Addr().As4()
+	slices.Reverse(ip[:])
+	return strings.ToUpper(hex.EncodeToString(ip[:])) + ":" + strings.ToUpper(hex.EncodeToString([]byte{byte(a.Port() >> 8), byte(a.Port())}))
+}
