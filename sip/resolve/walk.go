@@ -25,7 +25,7 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) (Answer, error) {
 	if a, err := netip.ParseAddr(q.Host); err == nil {
 		return w.answer(w.fixed([]netip.Addr{a.Unmap()})), nil
 	}
-	if len(host) == 0 || len(host) > 253 {
+	if _, ok := dns.IsDomainName(host); !ok || host == "" {
 		return Answer{}, fmt.Errorf("%q: %w", q.Host, ErrNotFound)
 	}
 	if addrs := r.system.listed(host); len(addrs) > 0 {
@@ -100,15 +100,14 @@ func (w *walk) host(name string) ([]Target, error) {
 		services = append(services, service{s.prefix + name, s.transport})
 	}
 	targets, err := w.srvs(services)
-	if len(targets) > 0 || err == ErrRefused {
+	if len(targets) > 0 || errors.Is(err, ErrRefused) {
 		return targets, err
 	}
 	addrs, err := w.addresses(name)
 	return w.fixed(addrs), err
 }
 
-// fixed are the targets of a host that has no SRV records to go by. Each address is a server of its own, in the order
-// given.
+// fixed are the targets of a host that has no SRV records to go by, in the order given.
 func (w *walk) fixed(addrs []netip.Addr) []Target {
 	port, transport := w.query.Port, w.query.transport()
 	if port == 0 {
@@ -156,7 +155,7 @@ func (w *walk) srvs(services []service) ([]Target, error) {
 	for _, o := range outcomes {
 		all = append(all, o.targets...)
 		switch {
-		case o.err == ErrRefused:
+		case errors.Is(o.err, ErrRefused):
 			refused++
 		case o.err != nil:
 			failure = o.err
