@@ -64,6 +64,35 @@ func (l Listener) String() string {
 // MarshalText is String.
 func (l Listener) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
+// Resolver is the address of a DNS server, "192.0.2.53" or "192.0.2.53:5353".
+type Resolver netip.AddrPort
+
+// UnmarshalText reads an address with or without a port; without, it is 53.
+func (r *Resolver) UnmarshalText(text []byte) error {
+	addr, err := netip.ParseAddrPort(string(text))
+	if err != nil {
+		alone, err := netip.ParseAddr(strings.Trim(string(text), "[]"))
+		if err != nil {
+			return fmt.Errorf("%q is neither an address nor an address with a port", text)
+		}
+		addr = netip.AddrPortFrom(alone, 53)
+	}
+	if addr.Port() == 0 || addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() {
+		return fmt.Errorf("%q is no address a resolver can have", text)
+	}
+	*r = Resolver(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+	return nil
+}
+
+// AddrPort returns r as net/netip knows it.
+func (r Resolver) AddrPort() netip.AddrPort { return netip.AddrPort(r) }
+
+// String is the address with its port.
+func (r Resolver) String() string { return r.AddrPort().String() }
+
+// MarshalText is String.
+func (r Resolver) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
 // transportOf reads a transport in any case.
 func transportOf(s string) (Transport, bool) {
 	t := Transport(strings.ToLower(s))

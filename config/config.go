@@ -38,6 +38,8 @@ type SIP struct {
 	MaxMessageSize Bytes      `yaml:"max_message_size"` // of a stream message, headers and body; UDP ends at 65,535
 	IdleTimeout    Duration   `yaml:"idle_timeout"`     // a silent TCP or TLS connection is closed after this; 0: never
 	Timers         Timers     `yaml:"timers"`
+
+	Resolvers []Resolver `yaml:"resolvers"` // DNS servers, in the order to ask them; empty: those of the system
 }
 
 // Timers are RFC 3261 §17 timers. In a trunk zero means: as in the sip section.
@@ -134,6 +136,7 @@ type Trunk struct {
 	NationalPrefix   string       `yaml:"national_prefix"` // digits before a national number, as 0 in Germany and 1 in North America
 	UserPhone        bool         `yaml:"user_phone"`      // user=phone on URIs with a number (RFC 3261 §19.1.1)
 	Oversize         Oversize     `yaml:"oversize"`        // a request over 1,300 bytes on a udp trunk (RFC 3261 §18.1.1)
+	FailoverAfter    Duration     `yaml:"failover_after"`  // silence of one server after which the next is tried; 0: Timer B
 	Timers           Timers       `yaml:"timers"`
 	TLS              TrunkTLS     `yaml:"tls"`
 }
@@ -151,7 +154,8 @@ type Agent struct {
 	Name            string        `yaml:"name"`
 	Destinations    []Destination `yaml:"destinations"`
 	SourceAddresses []Source      `yaml:"source_addresses"`
-	MaxCalls        *int          `yaml:"max_calls"` // calls in progress with this agent; nil: no limit
+	FailoverAfter   Duration      `yaml:"failover_after"` // silence of one destination after which the next is tried; 0: Timer B
+	MaxCalls        *int          `yaml:"max_calls"`      // calls in progress with this agent; nil: no limit
 }
 
 // Destination is one SIP address of an agent.

@@ -266,6 +266,8 @@ func newElement(t reflect.Type) reflect.Value {
 	switch v.Addr().Interface().(type) {
 	case *Trunk:
 		v.Set(reflect.ValueOf(defaultTrunk()))
+	case *Agent:
+		v.Set(reflect.ValueOf(defaultAgent()))
 	case *Destination:
 		v.Set(reflect.ValueOf(defaultDestination()))
 	}

@@ -54,8 +54,15 @@ func defaultTrunk() Trunk {
 		NumberFormat:    FormatE164,
 		CPSWait:         Duration(3 * time.Second),
 		Oversize:        OversizeFragment,
+		FailoverAfter:   failoverAfter,
 	}
 }
+
+// failoverAfter leaves room for an INVITE and three repetitions of it with a T1 of 500 ms.
+const failoverAfter = Duration(4 * time.Second)
+
+// defaultAgent is an agent of which only the name must be given.
+func defaultAgent() Agent { return Agent{FailoverAfter: failoverAfter} }
 
 // defaultDestination is a destination of which only the URI must be given.
 func defaultDestination() Destination { return Destination{Priority: 1, Weight: 1} }

@@ -66,6 +66,8 @@ var keys = []key{
 		doc: "Any other request without a final response fails after this."},
 	{path: "sip.timers.timer_c", restart: true, allowed: "1s to 1h",
 		doc: "A ringing INVITE is cancelled this long after its last provisional response."},
+	{path: "sip.resolvers", restart: true, allowed: "a list of address:port or address",
+		doc: "DNS servers, in the order to ask them; empty: those of the system, with its search list."},
 
 	{path: "media", doc: "The RTP relay."},
 	{path: "media.relay", restart: true, allowed: allowedBool,
@@ -143,6 +145,7 @@ var keys = []key{
 	{path: "trunks[].national_prefix", allowed: "up to 4 digits", doc: "Digits before a national number, as 0 in Germany and 1 in North America."},
 	{path: "trunks[].user_phone", allowed: allowedBool, doc: "Whether URIs with a number carry user=phone."},
 	{path: "trunks[].oversize", choices: []string{"fragment", "tcp"}, doc: "What happens to a request over 1,300 bytes on a udp trunk: sent all the same, or over TCP."},
+	{path: "trunks[].failover_after", allowed: "0 or 500ms to 5m", doc: "A server that sends nothing at all for this long gives way to the next; 0: timer_b. The last one always has timer_b."},
 	{path: "trunks[].timers", doc: "As in sip.timers; 0: as there."},
 	{path: "trunks[].timers.t1", allowed: "0 or 50ms to 10s", doc: "As sip.timers.t1."},
 	{path: "trunks[].timers.t2", allowed: "0 or 50ms to 1m, not below t1", doc: "As sip.timers.t2."},
@@ -163,6 +166,7 @@ var keys = []key{
 	{path: "agents[].destinations[].priority", allowed: "0 to 65535", doc: "Lower is tried first."},
 	{path: "agents[].destinations[].weight", allowed: "0 to 65535", doc: "Share of the calls among equals in priority; 0: only when no other is left."},
 	{path: "agents[].source_addresses", allowed: "a list of " + allowedSource, doc: "Addresses, networks or host names this agent calls from."},
+	{path: "agents[].failover_after", allowed: "0 or 500ms to 5m", doc: "A destination that sends nothing at all for this long gives way to the next; 0: timer_b."},
 	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
 
 	{path: "numbers", allowed: "a list of {number, trunk, ...}", doc: "Telephone numbers and where their calls go."},

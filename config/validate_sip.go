@@ -20,6 +20,27 @@ func (l *loader) validateSIP(s *SIP) {
 	l.size("sip.max_message_size", s.MaxMessageSize, 4*KiB, 16*MiB, false)
 	l.duration("sip.idle_timeout", s.IdleTimeout, Duration(10*time.Second), Day, true)
 	l.validateTimers("sip.timers", s.Timers, false)
+	l.validateResolvers(s.Resolvers)
+}
+
+// maxResolvers bounds how long a name may take when none of them answers.
+const maxResolvers = 8
+
+func (l *loader) validateResolvers(resolvers []Resolver) {
+	if n := len(resolvers); n > maxResolvers {
+		l.badAllowed("sip.resolvers", "up to 8", "%d resolvers", n)
+	}
+	first := map[Resolver]int{}
+	for i, r := range resolvers {
+		if !r.AddrPort().IsValid() {
+			continue // its mistake is noted
+		}
+		if j, twice := first[r]; twice {
+			l.badAllowed(at("sip.resolvers", i), "", "%s is listed already, as sip.resolvers[%d]", r, j)
+			continue
+		}
+		first[r] = i
+	}
 }
 
 func (l *loader) validateListen(s *SIP) {

@@ -30,6 +30,7 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	l.duration(path+".cps_wait", t.CPSWait, Duration(time.Millisecond), Duration(time.Minute), true)
 	l.optionalCount(path+".max_calls", t.MaxCalls)
 	l.validateNumberFormat(path, t)
+	l.duration(path+".failover_after", t.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.validateTimers(path+".timers", t.Timers, true)
 	l.validateTrunkTLS(path+".tls", t)
 }
@@ -157,6 +158,7 @@ func (l *loader) validateAgent(path string, a *Agent) {
 		l.validateDestination(at(path+".destinations", i), d, seen, i)
 	}
 	l.validateSourceList(path+".source_addresses", a.SourceAddresses)
+	l.duration(path+".failover_after", a.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.optionalCount(path+".max_calls", a.MaxCalls)
 }
 
