@@ -155,6 +155,9 @@ func (e *Endpoint) breakConnections() {
 	}
 }
 
+// Refuse makes the host answer what is sent to it with ICMP port unreachable, and connections with a refusal.
+func (e *Endpoint) Refuse() { e.setMode(refusing) }
+
 func (e *Endpoint) setMode(m mode) {
 	e.network.mu.Lock()
 	defer e.network.mu.Unlock()

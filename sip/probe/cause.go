@@ -25,6 +25,8 @@ const (
 	RateLimited        Cause = "rate_limited"        // 503 or 429
 	ServerError        Cause = "server_error"        // other 5xx
 	Refused            Cause = "refused"             // any other refusal
+	NotChallenged      Cause = "not_challenged"      // taken without asking for the credentials there are
+	Interrupted        Cause = "interrupted"         // the test was stopped
 )
 
 // fixes says what to do about each cause.
@@ -42,6 +44,8 @@ var fixes = map[Cause]string{
 	RateLimited:        "the carrier is busy or limits the rate: try later, and lower cps_limit",
 	ServerError:        "the carrier has a problem of its own: try later, then ask its support with the Call-ID",
 	Refused:            "ask the carrier's support with the Call-ID and status",
+	NotChallenged:      "the carrier takes this host by its address: leave the credentials out, or test from another address to prove them",
+	Interrupted:        "run the test again",
 }
 
 // challengeCause says why a challenge was not answered.

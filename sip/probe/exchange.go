@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"trunkline/sip"
@@ -22,10 +23,11 @@ type exchange struct {
 	uri     string
 	from    string // user part
 	to      string // whole URI
-	headers func(contact string) string
 	body    string
 	timeout time.Duration
-	cancel  bool // an INVITE: give it up as soon as it is taken up
+	cancel  bool // an INVITE: give it up as soon as it is taken up, which 100 does not say
+
+	bare bool // no challenge is answered
 
 	callID, tag string
 	seq         int
@@ -36,12 +38,12 @@ type exchange struct {
 type outcome struct {
 	code      int
 	reason    string
-	taken     bool  // a provisional came
+	trying    bool  // a 100 came: the request is there, no more
+	taken     bool  // another provisional came
 	challenge error // why a 401 or 407 was not answered; nil: not challenged
 	again     bool  // the challenge can be answered
 	answered  bool  // a challenge was answered before
 	err       error // no final response
-	received  string
 }
 
 func newExchange(r *run, s *Step, m wire.Method) *exchange {
@@ -57,7 +59,7 @@ const cancelWait = 2 * time.Second
 func (x *exchange) do(ctx context.Context) outcome {
 	for answered := false; ; answered = true {
 		o := x.once(ctx)
-		if o.answered = answered; !o.again {
+		if o.answered = answered; !o.again || ctx.Err() != nil {
 			return o
 		}
 	}
@@ -65,6 +67,7 @@ func (x *exchange) do(ctx context.Context) outcome {
 
 // once is one transaction.
 func (x *exchange) once(ctx context.Context) outcome {
+	whole := ctx
 	ctx, stop := context.WithTimeout(ctx, x.timeout)
 	defer stop()
 	flow, contact, ok := x.run.engine.Way(x.run.trunk, 0)
@@ -72,9 +75,7 @@ func (x *exchange) once(ctx context.Context) outcome {
 		return outcome{err: errNoWay}
 	}
 	x.seq++
-	ended := make(chan outcome, 1)
-	taken := make(chan struct{}, 1)
-	var last outcome // written on the shard only, until ended
+	h := hearing{ended: make(chan struct{}), taken: make(chan struct{})}
 	sent, err := x.run.engine.Send(ctx, x.run.key, sip.Outside{
 		Method: x.method, Flow: flow,
 		Write: func(b, branch []byte, sentBy string) []byte {
@@ -84,33 +85,26 @@ func (x *exchange) once(ctx context.Context) outcome {
 		},
 		Response: func(now time.Time, m *wire.Message) {
 			x.trace(false, flow, m.Bytes)
-			if m.Status < 200 {
-				last.taken = true
-				select {
-				case taken <- struct{}{}:
-				default:
+			h.response(m, func() error {
+				if x.bare {
+					return errBare
 				}
-				return
-			}
-			last.code, last.reason, last.received = m.Status, string(m.Reason), string(m.Via.Received)
-			if m.Status == 401 || m.Status == 407 {
-				last.challenge = x.run.cache.Challenged(now, m, &x.attempt)
-				last.again = last.challenge == nil
-			}
-			ended <- last
+				return x.run.cache.Challenged(now, m, &x.attempt)
+			})
 		},
-		Failed: func(_ time.Time, err error) { last.err = err; ended <- last },
+		Failed: func(_ time.Time, err error) { h.failed(err) },
 	})
-	if err != nil {
-		return outcome{err: err}
+	if err != nil { // the shard may take it over later all the same
+		sent.Cancel()
+		return outcome{err: endOf(whole, err)}
 	}
-	answered := false
+	taken := h.taken
 	for {
 		select {
-		case o := <-ended:
-			return o
+		case <-h.ended:
+			return h.current()
 		case <-taken:
-			answered = true
+			taken = nil
 			if x.cancel {
 				sent.Cancel()
 			}
@@ -118,24 +112,84 @@ func (x *exchange) once(ctx context.Context) outcome {
 			if x.method == wire.INVITE { // any other request has no way back
 				sent.Cancel()
 				select {
-				case <-ended:
+				case <-h.ended:
 				case <-time.After(cancelWait):
 				}
 			}
-			return outcome{err: context.Cause(ctx), taken: answered}
+			o := h.current()
+			if o.code == 0 || o.code == 487 {
+				o.code, o.reason, o.err = 0, "", endOf(whole, ctx.Err())
+			}
+			return o
 		}
 	}
+}
+
+// endOf says why waiting ended: the whole probe did, or the time for one answer.
+func endOf(whole context.Context, err error) error {
+	if whole.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+// hearing is what is heard of one transaction. The shard writes, the probe reads.
+type hearing struct {
+	ended chan struct{} // closed with the final response, or the news that none comes
+	taken chan struct{} // closed with the first provisional response but 100
+
+	mu sync.Mutex
+	o  outcome
+}
+
+func (h *hearing) response(m *wire.Message, challenged func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.over(): // a copy, or another fork
+	case m.Status == 100:
+		h.o.trying = true
+	case m.Status < 200:
+		if !h.o.taken {
+			h.o.taken = true
+			close(h.taken)
+		}
+	default:
+		h.o.code, h.o.reason = m.Status, string(m.Reason)
+		if m.Status == 401 || m.Status == 407 {
+			h.o.challenge = challenged()
+			h.o.again = h.o.challenge == nil
+		}
+		close(h.ended)
+	}
+}
+
+func (h *hearing) failed(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over() {
+		h.o.err = err
+		close(h.ended)
+	}
+}
+
+func (h *hearing) over() bool { return h.o.code != 0 || h.o.err != nil }
+
+func (h *hearing) current() outcome {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.o
 }
 
 func (x *exchange) write(b, branch []byte, sentBy string, p transport.Proto, contact string) []byte {
 	b = wire.AppendRequestLine(b, x.method.String(), []byte(x.uri))
 	b = wire.AppendVia(b, p.String(), sentBy, branch)
-	b = fmt.Appendf(b, "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s\r\nTo: <%s>\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: %s\r\n",
-		x.from, x.run.trunk.Domain, x.tag, x.to, x.callID, x.seq, x.method, contact)
-	b = x.run.cache.Authorize(b, time.Now(), x.method.String(), []byte(x.uri), &x.attempt)
-	if x.headers != nil {
-		b = append(b, x.headers(contact)...)
+	b = fmt.Appendf(b, "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s\r\nTo: <%s>\r\nCall-ID: %s\r\nCSeq: %d %s\r\n",
+		x.from, x.run.trunk.Domain, x.tag, x.to, x.callID, x.seq, x.method)
+	if x.method != wire.REGISTER { // there it would bind us, and take the calls of whoever uses the trunk now
+		b = wire.AppendHeaderString(b, "Contact", contact)
 	}
+	b = x.run.cache.Authorize(b, time.Now(), x.method.String(), []byte(x.uri), &x.attempt)
 	kind := ""
 	if x.body != "" {
 		kind = "application/sdp"

@@ -47,6 +47,8 @@ type Step struct {
 	Detail   string        `json:"detail"`
 	Fix      string        `json:"fix,omitempty"`
 	Messages []sip.Traced  `json:"-"` // as sent and received, credentials masked
+
+	proven bool // credentials were asked for, sent and not refused
 }
 
 // Passed reports whether no check failed and at least one passed.

@@ -33,7 +33,11 @@ type Options struct {
 	Progress func(Step)    // told of each step as it ends; nil: nobody
 }
 
-var errNoWay = errors.New("the server has no address, or no listener suits it")
+var (
+	errNoWay       = errors.New("the server has no address, or no listener suits it")
+	errInterrupted = errors.New("the test was interrupted")
+	errBare        = errors.New("challenged")
+)
 
 // run is one probe under way.
 type run struct {
@@ -57,13 +61,14 @@ func Run(ctx context.Context, o Options) Report {
 	if r.timeout == 0 {
 		r.timeout = 5 * time.Second
 	}
-	r.report = Report{Trunk: t.Name, Server: t.Server.String(), Started: time.Now()}
+	r.report = Report{Trunk: t.Name, Server: t.Server.String(), Started: time.Now().UTC()}
 	if r.step(ctx, "resolve", r.resolve).Verdict == Pass {
 		r.step(ctx, "OPTIONS", r.options)
-		if o.Register {
-			r.step(ctx, "REGISTER", r.register)
+		refused := false
+		if o.Register && ctx.Err() == nil {
+			refused = r.step(ctx, "REGISTER", r.register).Cause == WrongCredentials
 		}
-		if o.To != "" {
+		if o.To != "" && ctx.Err() == nil && !refused { // a second refusal may lock the account
 			r.step(ctx, "INVITE", r.invite)
 		}
 	}
@@ -74,7 +79,7 @@ func Run(ctx context.Context, o Options) Report {
 
 // step does one step and keeps its result.
 func (r *run) step(ctx context.Context, name string, do func(context.Context, *Step)) Step {
-	s := &Step{Name: name, Started: time.Now()}
+	s := &Step{Name: name, Started: time.Now().UTC()}
 	do(ctx, s)
 	s.Duration = time.Since(s.Started)
 	r.mu.Lock()
@@ -97,12 +102,12 @@ func (r *run) resolve(_ context.Context, s *Step) {
 	s.Detail = fmt.Sprintf("%s is %s over %s", r.trunk.Server, flow.Remote, strings.ToLower(flow.Proto.String()))
 }
 
-// options: RFC 3261 §11. Any answer shows that the carrier is there; silence
-// shows nothing.
+// options: RFC 3261 §11. Any answer shows that the carrier is there, a challenge
+// too, which is not worth a try of the password; silence shows nothing.
 func (r *run) options(ctx context.Context, s *Step) {
 	x := newExchange(r, s, wire.OPTIONS)
 	x.uri, x.to, x.from = r.uri(""), r.uri(""), r.user()
-	x.timeout = min(r.timeout, 2*time.Second)
+	x.timeout, x.bare = min(r.timeout, 2*time.Second), true
 	o := x.do(ctx)
 	switch {
 	case o.err != nil:
@@ -119,8 +124,7 @@ func (r *run) options(ctx context.Context, s *Step) {
 // uses the trunk now.
 func (r *run) register(ctx context.Context, s *Step) {
 	x := newExchange(r, s, wire.REGISTER)
-	x.uri, x.from = r.uri(""), r.trunk.AuthUser
-	x.to = "sip:" + r.trunk.AuthUser + "@" + r.trunk.Domain
+	x.uri, x.from, x.to = r.uri(""), r.user(), r.uri(r.user())
 	r.judge(s, "REGISTER", x.do(ctx))
 }
 
@@ -139,16 +143,23 @@ func (r *run) invite(ctx context.Context, s *Step) {
 	flow, _, _ := r.engine.Way(r.trunk, 0)
 	x.body = silence(flow)
 	o := x.do(ctx)
-	if o.err != nil && o.taken {
-		s.Verdict, s.Detail = Pass, "the carrier takes the call up; it was given up before it rang, and the carrier did not confirm that"
-		return
-	}
-	if o.code == 487 || o.err == nil && o.code >= 200 && o.code < 300 || o.code == 486 || o.code == 480 || o.code == 600 {
+	s.proven = o.answered && !o.again && o.challenge == nil
+	switch {
+	case o.err == errInterrupted:
+		r.silent(s, o.err)
+	case o.err != nil && o.taken:
+		s.Verdict, s.Detail = Pass, "the carrier takes the call up; it was given up at once, and the carrier did not confirm that"
+	case o.err != nil && o.trying:
+		s.failed(Inconclusive, NoResponse, "the carrier has the call (100 Trying), but neither rang nor refused it in time; it was given up")
+	case o.err == nil && o.code < 300:
 		s.Verdict, s.Code = Pass, o.code
-		s.Detail = fmt.Sprintf("the carrier takes the call up (%d %s); it was given up before it rang", o.code, o.reason)
-		return
+		s.Detail = fmt.Sprintf("the carrier answers at once (%d %s); the call was ended", o.code, o.reason)
+	case o.code == 487, o.code == 486, o.code == 480, o.code == 600:
+		s.Verdict, s.Code = Pass, o.code
+		s.Detail = fmt.Sprintf("the carrier takes the call up (%d %s); it was given up at once", o.code, o.reason)
+	default:
+		r.judge(s, "INVITE", o)
 	}
-	r.judge(s, "INVITE", o)
 }
 
 // silence is an offer nobody will send media to: the call is given up before.
@@ -163,6 +174,7 @@ func silence(f transport.Flow) string {
 // judge turns how a request ended into a verdict.
 func (r *run) judge(s *Step, method string, o outcome) {
 	s.Code = o.code
+	s.proven = o.answered && o.challenge == nil && o.err == nil
 	switch {
 	case o.err != nil:
 		r.silent(s, o.err)
@@ -178,15 +190,16 @@ func (r *run) judge(s *Step, method string, o outcome) {
 }
 
 func (r *run) silent(s *Step, err error) {
-	cause := NoResponse
-	if errors.Is(err, sip.ErrFailed) && err.Error() == "transport_error" || !errors.Is(err, sip.ErrFailed) && !errors.Is(err, context.DeadlineExceeded) {
-		cause = Unreachable
+	switch {
+	case err == errInterrupted:
+		s.failed(Inconclusive, Interrupted, "%v", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		s.failed(Fail, NoResponse, "no answer")
+	case errors.Is(err, sip.ErrFailed) && err.Error() != "transport_error":
+		s.failed(Fail, NoResponse, "no answer: %v", err)
+	default:
+		s.failed(Fail, Unreachable, "no answer: %v", err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.failed(Fail, cause, "no answer")
-		return
-	}
-	s.failed(Fail, cause, "no answer: %v", err)
 }
 
 func (r *run) uri(user string) string {
@@ -196,9 +209,10 @@ func (r *run) uri(user string) string {
 	return "sip:" + user + "@" + r.trunk.Domain
 }
 
+// user is the trunk's user as it stands in a URI.
 func (r *run) user() string {
 	if r.trunk.AuthUser != "" {
-		return r.trunk.AuthUser
+		return string(wire.AppendUser(nil, r.trunk.AuthUser))
 	}
 	return "trunkline"
 }
