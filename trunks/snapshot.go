@@ -24,43 +24,43 @@ type Snapshot struct {
 	conflicts  []string
 }
 
-// Hosts returns the host names in cfg that must be resolved before Build: of servers, outbound proxies, destinations
-// and sources, sorted, each once.
-func Hosts(cfg config.Config) []string {
-	names := map[string]bool{}
-	add := func(host string) {
-		if _, err := netip.ParseAddr(host); err != nil && host != "" {
-			names[host] = true
+// Hosts returns what must be resolved before Build: names of servers, outbound proxies, destinations and sources, sorted,
+// each once.
+func Hosts(cfg config.Config) []Host {
+	hosts := map[Host]bool{}
+	add := func(h Host) {
+		if _, err := netip.ParseAddr(h.Name); err != nil && h.Name != "" {
+			hosts[h] = true
 		}
 	}
 	for _, t := range cfg.Trunks {
-		add(nextHop(t).Host)
+		add(hostOf(nextHop(t), t.Transport))
 		for _, s := range t.SourceAddresses {
-			add(s.Host)
+			add(Host{Name: s.Host})
 		}
 	}
 	for _, a := range cfg.Agents {
 		for _, d := range a.Destinations {
-			add(d.URI.Host)
+			add(hostOf(config.HostPort{Host: d.URI.Host, Port: d.URI.Port}, d.URI.Transport))
 		}
 		for _, s := range a.SourceAddresses {
-			add(s.Host)
+			add(Host{Name: s.Host})
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return slices.SortedFunc(maps.Keys(hosts), Host.compare)
 }
 
-// Build makes a Snapshot of cfg. hosts holds the addresses of each name from Hosts; a name without one leaves its
+// Build makes a Snapshot of cfg. names holds the servers of each of Hosts; a host without any leaves its
 // trunk or destination without addresses and is no error but one of Unresolved. The error tells of a configuration that config.Load
 // would have refused.
-func Build(cfg config.Config, hosts map[string][]netip.Addr) (*Snapshot, error) {
-	return new(Snapshot).Rebuild(cfg, hosts)
+func Build(cfg config.Config, names Names) (*Snapshot, error) {
+	return new(Snapshot).Rebuild(cfg, names)
 }
 
 // Rebuild is Build for a running edge: trunks and agents that keep their name keep their count of calls in progress.
 // s itself stays as it is.
-func (s *Snapshot) Rebuild(cfg config.Config, hosts map[string][]netip.Addr) (*Snapshot, error) {
-	b := builder{hosts: hosts, previous: s, unresolved: map[string]bool{}, next: &Snapshot{
+func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
+	b := builder{names: names, previous: s, unresolved: map[string]bool{}, next: &Snapshot{
 		trunks:  make(map[string]*Trunk, len(cfg.Trunks)),
 		agents:  make(map[string]*Agent, len(cfg.Agents)),
 		numbers: make(map[string]*Number, len(cfg.Numbers)),
@@ -103,7 +103,7 @@ func (s *Snapshot) Number(e164 []byte) *Number { return s.numbers[string(e164)] 
 
 // builder gathers one Snapshot.
 type builder struct {
-	hosts      map[string][]netip.Addr
+	names      Names
 	previous   *Snapshot
 	next       *Snapshot
 	sources    sourceList
@@ -115,12 +115,12 @@ func (b *builder) addTrunk(c config.Trunk) error {
 		return fmt.Errorf("two trunks are called %q", c.Name)
 	}
 	t := &Trunk{
-		Trunk:   c,
-		Index:   len(b.next.Trunks),
-		Servers: b.resolve(nextHop(c).Host, nextHop(c).Port, c.Transport),
-		Plan:    Plan{Format: c.NumberFormat, CountryCode: c.CountryCode, NationalPrefix: c.NationalPrefix},
-		usage:   new(usage),
+		Trunk: c,
+		Index: len(b.next.Trunks),
+		Plan:  Plan{Format: c.NumberFormat, CountryCode: c.CountryCode, NationalPrefix: c.NationalPrefix},
+		usage: new(usage),
 	}
+	t.servers, t.Servers = b.serversOf(nextHop(c), c.Transport)
 	if t.Domain == "" {
 		t.Domain = c.Server.Host
 	}
@@ -146,11 +146,10 @@ func (b *builder) addAgent(c config.Agent) error {
 		return fmt.Errorf("agent %q has %d destinations; %d are allowed", c.Name, len(c.Destinations), maxDestinations)
 	}
 	a := &Agent{Agent: c, Index: len(b.next.Agents), usage: new(usage)}
-	for _, d := range c.Destinations {
-		a.Destinations = append(a.Destinations, Destination{
-			Destination: d,
-			Addrs:       b.resolve(d.URI.Host, d.URI.Port, d.URI.Transport),
-		})
+	for _, c := range c.Destinations {
+		d := Destination{Destination: c}
+		d.servers, d.Addrs = b.serversOf(config.HostPort{Host: c.URI.Host, Port: c.URI.Port}, c.URI.Transport)
+		a.Destinations = append(a.Destinations, d)
 	}
 	if before := b.previous.agents[c.Name]; before != nil {
 		a.usage = before.usage
@@ -187,37 +186,17 @@ func (b *builder) addNumber(c config.Number) error {
 	return nil
 }
 
-// resolve returns the addresses of host, each with port or the transport's default port (RFC 3261 §19.1.2).
-func (b *builder) resolve(host string, port uint16, transport config.Transport) []netip.AddrPort {
-	if port == 0 {
-		port = 5060
-		if transport == config.TLSTransport {
-			port = 5061
-		}
-	}
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}
-	}
-	addrs := make([]netip.AddrPort, 0, len(b.hosts[host]))
-	for _, a := range b.hosts[host] {
-		addrs = append(addrs, netip.AddrPortFrom(a.Unmap(), port))
-	}
-	if len(addrs) == 0 {
-		b.unresolved[host] = true
-	}
-	return addrs
-}
-
 func (b *builder) addSource(s config.Source, p Principal) {
 	if s.Host == "" {
 		b.sources.add(s, s, p)
 		return
 	}
-	if len(b.hosts[s.Host]) == 0 {
+	found := b.names[Host{Name: s.Host}]
+	if len(found) == 0 {
 		b.unresolved[s.Host] = true
 	}
-	for _, a := range b.hosts[s.Host] {
-		a = a.Unmap()
+	for _, server := range found {
+		a := server.Addr.Addr().Unmap()
 		b.sources.add(s, config.Source{Transport: s.Transport, Prefix: netip.PrefixFrom(a, a.BitLen()), Port: s.Port}, p)
 	}
 }

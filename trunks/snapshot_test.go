@@ -34,13 +34,16 @@ numbers:
   - {number: "+15550007777", trunk: lost, outbound_agent: app, inbound_agent: app}
 `
 
-var townHosts = map[string][]netip.Addr{
-	"sip.bell.example": {netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("::ffff:203.0.113.2")},
+var townHosts = Names{
+	{Name: "sip.bell.example"}:                                 {at("203.0.113.1:0"), at("[::ffff:203.0.113.2]:0")},
+	{Name: "sip.bell.example", Transport: config.TLSTransport}: {at("203.0.113.1:0"), at("[::ffff:203.0.113.2]:0")},
 }
 
-func build(t testing.TB, text string, hosts map[string][]netip.Addr) *Snapshot {
+func at(addr string) Server { return Server{Addr: netip.MustParseAddrPort(addr)} }
+
+func build(t testing.TB, text string, names Names) *Snapshot {
 	t.Helper()
-	s, err := Build(load(t, text), hosts)
+	s, err := Build(load(t, text), names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +60,8 @@ func load(t testing.TB, text string) config.Config {
 }
 
 func TestHostsToResolve(t *testing.T) {
-	want := []string{"gone.example", "pool.example", "sip.bell.example"}
+	want := []Host{{"gone.example", ""}, {"gone.example", config.UDP}, {"pool.example", config.UDP},
+		{"sip.bell.example", ""}, {"sip.bell.example", config.TLSTransport}}
 	if got := Hosts(load(t, town)); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -130,11 +134,11 @@ func TestOutboundProxyIsTheNextHop(t *testing.T) {
 }
 
 func TestNamesThatMeetAreTold(t *testing.T) {
-	shared := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	shared := []Server{at("192.0.2.1:0")}
 	s := build(t, `
 trunks: [{name: carrier, server: a.example, source_addresses: [a.example]}]
 agents: [{name: app, source_addresses: [b.example, "c.example:5070", 192.0.2.9]}]
-`, map[string][]netip.Addr{"a.example": shared, "b.example": shared, "c.example": {netip.MustParseAddr("192.0.2.3")}})
+`, Names{{Name: "a.example"}: shared, {Name: "b.example"}: shared, {Name: "c.example"}: {at("192.0.2.3:0")}})
 	want := []string{"192.0.2.1 (a.example of trunk carrier) is also b.example of agent app; its calls are taken as those of the first"}
 	if got := s.Conflicts(); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)

@@ -11,11 +11,12 @@ import (
 type Trunk struct {
 	config.Trunk                  // as configured; Domain and, for tls, TLS.ServerName are filled in
 	Index        int              // position in Snapshot.Trunks, for per-trunk counters of one snapshot
-	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, with the transport's default port; empty: unresolved
+	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, by SRV priority or with a port; empty: unresolved
 	Plan         Plan             // how this carrier writes numbers
 
-	usage *usage
-	group int // trunks whose sources overlap have the same group
+	servers []Server // Servers, with what SRV says
+	usage   *usage
+	group   int // trunks whose sources overlap have the same group
 }
 
 // Agent is an application behind the edge.
@@ -31,7 +32,9 @@ type Agent struct {
 // Destination is one SIP address of an agent.
 type Destination struct {
 	config.Destination
-	Addrs []netip.AddrPort // with the transport's default port; empty: unresolved
+	Addrs []netip.AddrPort // by SRV priority or with a port; empty: unresolved
+
+	servers []Server // Addrs, with what SRV says
 }
 
 // Number is one telephone number and where its calls go.

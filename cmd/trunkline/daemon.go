@@ -19,6 +19,7 @@ import (
 	"trunkline/media"
 	"trunkline/sip"
 	"trunkline/sip/register"
+	"trunkline/sip/resolve"
 	"trunkline/sip/transport"
 	"trunkline/store"
 	"trunkline/trunks"
@@ -39,8 +40,11 @@ type daemon struct {
 	file    string
 	started config.Config // as the process began: some keys hold until it ends
 	config  config.Config // in force
-	hosts   map[string][]netip.Addr
-	failed  chan error // a part that ended by itself
+	failed  chan error    // a part that ended by itself
+
+	resolver   *resolve.Resolver
+	names      trunks.Names // in force
+	namesUntil time.Time    // when to look them up again
 
 	metrics *api.Metrics
 	http    *api.Server // nil: no HTTP
@@ -84,8 +88,11 @@ func startDaemon(ctx context.Context, o daemonOptions) (_ *daemon, err error) {
 	if err := d.openHTTP(); err != nil {
 		return nil, err
 	}
-	d.hosts = resolve(ctx, trunks.Hosts(c))
-	snapshot, err := trunks.Build(c, d.hosts)
+	d.resolver = newResolver(c)
+	d.onClose(d.resolver.Close)
+	found := lookUp(ctx, d.resolver, trunks.Hosts(c))
+	d.names, d.namesUntil = found.names, found.until
+	snapshot, err := trunks.Build(c, d.names)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func newExplain() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := trunks.Build(c, resolve(cmd.Context(), trunks.Hosts(c)))
+			s, err := buildFor(cmd.Context(), c)
 			if err != nil {
 				return err
 			}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
-	"slices"
 	"time"
 
 	"trunkline/config"
@@ -21,9 +18,9 @@ func (d *daemon) reload(ctx context.Context) {
 		d.refuseReload(err)
 		return
 	}
-	hosts := resolve(ctx, trunks.Hosts(next))
-	d.keepLastGood(hosts)
-	snapshot, err := d.edge.Trunks().Rebuild(next, hosts)
+	found := lookUp(ctx, d.resolver, trunks.Hosts(next))
+	d.keepLastGood(found.names)
+	snapshot, err := d.edge.Trunks().Rebuild(next, found.names)
 	if err != nil {
 		d.refuseReload(err)
 		return
@@ -39,7 +36,7 @@ func (d *daemon) reload(ctx context.Context) {
 		return
 	}
 	d.keeper.Apply(snapshot)
-	d.hosts, d.config = hosts, next
+	d.names, d.namesUntil, d.config = found.names, found.until, next
 	if d.level != nil {
 		d.level.Set(next.Log.Level)
 	}
@@ -61,41 +58,6 @@ func (d *daemon) refuseReload(err error) {
 	}
 	for _, m := range mistakes {
 		d.log.Error("configuration refused; the one in force stays", "mistake", m.String())
-	}
-}
-
-// refreshNames looks the host names of the configuration up again, and swaps the snapshot if an address has changed.
-func (d *daemon) refreshNames(ctx context.Context) {
-	names := trunks.Hosts(d.config)
-	if len(names) == 0 {
-		return
-	}
-	hosts := resolve(ctx, names)
-	d.keepLastGood(hosts)
-	if maps.EqualFunc(hosts, d.hosts, slices.Equal) {
-		return
-	}
-	snapshot, err := d.edge.Trunks().Rebuild(d.config, hosts)
-	if err != nil {
-		d.log.Error("new addresses of host names could not be applied", "error", err)
-		return
-	}
-	if err := d.edge.Reload(snapshot); err != nil {
-		d.log.Error("new addresses of host names could not be applied", "error", err)
-		return
-	}
-	d.keeper.Apply(snapshot)
-	d.hosts = hosts
-	d.warnUnresolved(snapshot)
-	d.log.Info("addresses of host names have changed")
-}
-
-// keepLastGood gives names that cannot be resolved now the addresses they had: a resolver that is down must not take trunks away.
-func (d *daemon) keepLastGood(hosts map[string][]netip.Addr) {
-	for name, addresses := range d.hosts {
-		if _, ok := hosts[name]; !ok {
-			hosts[name] = addresses
-		}
 	}
 }
 

@@ -2,44 +2,131 @@ package main
 
 import (
 	"context"
-	"net"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"trunkline/config"
+	"trunkline/sip/resolve"
+	"trunkline/trunks"
 )
 
 // resolveLimit bounds the look-up of all names together: a silent resolver must not hold up the start or a reload.
 const resolveLimit = 5 * time.Second
 
-// resolve looks up host names, all at once, and returns the addresses of those that have any, sorted so that two look-ups
-// can be compared.
-func resolve(ctx context.Context, hosts []string) map[string][]netip.Addr {
+// Names are looked up again when the first answer runs out, but neither all the time nor hardly ever.
+const (
+	earliestRefresh = 5 * time.Second
+	latestRefresh   = time.Hour
+)
+
+// lookedUp is what names stood for.
+type lookedUp struct {
+	hosts []trunks.Host // what was asked for
+	names trunks.Names  // of those that were found
+	until time.Time     // when to look again
+}
+
+// newResolver asks the configured resolvers, else those of the system.
+func newResolver(c config.Config) *resolve.Resolver {
+	servers := make([]netip.AddrPort, len(c.SIP.Resolvers))
+	for i, r := range c.SIP.Resolvers {
+		servers[i] = r.AddrPort()
+	}
+	return resolve.New(resolve.Options{Servers: servers})
+}
+
+// lookUp resolves hosts, all at once, within resolveLimit.
+func lookUp(ctx context.Context, r *resolve.Resolver, hosts []trunks.Host) lookedUp {
 	ctx, cancel := context.WithTimeout(ctx, resolveLimit)
 	defer cancel()
 	var (
 		mu    sync.Mutex
-		found = make(map[string][]netip.Addr, len(hosts))
+		found = lookedUp{hosts: hosts, names: make(trunks.Names, len(hosts)), until: time.Now().Add(latestRefresh)}
 		all   sync.WaitGroup
-		slots = make(chan struct{}, 64) // look-ups in flight
+		slots = make(chan struct{}, 64) // hosts being looked up
 	)
 	for _, host := range hosts {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-			if err != nil || len(addresses) == 0 {
-				return
-			}
-			for i, a := range addresses {
-				addresses[i] = a.Unmap()
-			}
-			slices.SortFunc(addresses, netip.Addr.Compare)
+			answer, err := r.Resolve(ctx, queryOf(host))
 			mu.Lock()
 			defer mu.Unlock()
-			found[host] = slices.Compact(addresses)
+			if answer.Until.Before(found.until) {
+				found.until = answer.Until
+			}
+			if err == nil {
+				found.names[host] = serversOf(answer.Targets)
+			}
 		})
 	}
 	all.Wait()
+	if soon := time.Now().Add(earliestRefresh); found.until.Before(soon) {
+		found.until = soon
+	}
 	return found
+}
+
+// queryOf asks for addresses alone, or by SRV for those of a transport.
+func queryOf(h trunks.Host) resolve.Query {
+	if h.Transport == "" {
+		return resolve.Query{Host: h.Name, Port: 5060} // the port is not looked at: it only means that there is one
+	}
+	return resolve.Query{Host: h.Name, Transport: h.Transport}
+}
+
+func serversOf(targets []resolve.Target) []trunks.Server {
+	servers := make([]trunks.Server, len(targets))
+	for i, t := range targets {
+		servers[i] = trunks.Server{Addr: t.Addr, Priority: t.Priority, Weight: t.Weight, Record: t.Server}
+	}
+	return servers
+}
+
+// buildFor looks names up and builds a snapshot, for commands that need one once.
+func buildFor(ctx context.Context, c config.Config) (*trunks.Snapshot, error) {
+	r := newResolver(c)
+	defer r.Close()
+	return trunks.Build(c, lookUp(ctx, r, trunks.Hosts(c)).names)
+}
+
+// refreshIn is how long the names in force are good for.
+func (d *daemon) refreshIn() time.Duration { return time.Until(d.namesUntil) }
+
+// keepLastGood gives names that cannot be resolved now the servers they had: a resolver that is down must not take trunks away.
+func (d *daemon) keepLastGood(names trunks.Names) {
+	for host, servers := range d.names {
+		if _, ok := names[host]; !ok {
+			names[host] = servers
+		}
+	}
+}
+
+// applyNames swaps the snapshot if a name stands for something else now. What was looked up for another configuration than the one in
+// force is of no use.
+func (d *daemon) applyNames(found lookedUp) {
+	if !slices.Equal(found.hosts, trunks.Hosts(d.config)) {
+		return
+	}
+	d.namesUntil = found.until
+	d.keepLastGood(found.names)
+	if maps.EqualFunc(found.names, d.names, slices.Equal) {
+		return
+	}
+	snapshot, err := d.edge.Trunks().Rebuild(d.config, found.names)
+	if err != nil {
+		d.log.Error("new addresses of host names could not be applied", "error", err)
+		return
+	}
+	if err := d.edge.Reload(snapshot); err != nil {
+		d.log.Error("new addresses of host names could not be applied", "error", err)
+		return
+	}
+	d.keeper.Apply(snapshot)
+	d.names = found.names
+	d.warnUnresolved(snapshot)
+	d.log.Info("addresses of host names have changed")
 }

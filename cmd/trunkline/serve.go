@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"trunkline/config"
+	"trunkline/trunks"
 )
 
 func newServe() *cobra.Command {
@@ -50,9 +52,6 @@ func newServe() *cobra.Command {
 	return cmd
 }
 
-// nameRefresh is how often host names of the configuration are looked up again.
-const nameRefresh = time.Minute
-
 // serve runs the edge until a signal ends it, or until a part of it fails.
 func serve(ctx context.Context, c config.Config, file string, log *slog.Logger, level *slog.LevelVar, signals <-chan os.Signal) error {
 	if limit := tuneCollector(); limit > 0 {
@@ -63,19 +62,35 @@ func serve(ctx context.Context, c config.Config, file string, log *slog.Logger, 
 		return err
 	}
 	defer d.close()
-	refresh := time.NewTicker(nameRefresh)
+	lookUps, endLookUps := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	defer endLookUps()
+	found := make(chan lookedUp, 1)
+	refresh := time.NewTimer(d.refreshIn())
 	defer refresh.Stop()
 	for {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
 				d.reload(ctx)
+				refresh.Reset(d.refreshIn())
 				continue
 			}
 			log.Info("draining", "signal", s.String(), "calls", d.edge.Calls(), "deadline", d.config.Drain.Deadline.D())
 			return drainUntilSignal(ctx, d, signals)
 		case <-refresh.C:
-			d.refreshNames(ctx)
+			refresh.Reset(latestRefresh) // found sets it right
+			hosts := trunks.Hosts(d.config)
+			looking.Go(func() { // ends after resolveLimit at the latest
+				select {
+				case found <- lookUp(lookUps, d.resolver, hosts):
+				case <-lookUps.Done():
+				}
+			})
+		case names := <-found:
+			d.applyNames(names)
+			refresh.Reset(d.refreshIn())
 		case err := <-d.failed:
 			return err
 		case <-ctx.Done():

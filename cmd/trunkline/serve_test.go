@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"trunkline/config"
+	"trunkline/trunks"
 )
 
 // edgeUnderTest is a daemon in this process, with a trunk and an agent that are sockets of the test.
@@ -287,17 +288,23 @@ func TestDivideCores(t *testing.T) {
 }
 
 func TestResolveKeepsWhatItCanFind(t *testing.T) {
-	found := resolve(t.Context(), []string{"localhost", "no-such-host.invalid"})
-	if len(found["localhost"]) == 0 {
-		t.Error("localhost has no address")
+	here, nowhere := trunks.Host{Name: "localhost", Transport: config.UDP}, trunks.Host{Name: "no-such-host.invalid"}
+	r := newResolver(config.Default())
+	defer r.Close()
+	found := lookUp(t.Context(), r, []trunks.Host{here, nowhere})
+	if servers := found.names[here]; len(servers) == 0 || servers[0].Addr.String() != "127.0.0.1:5060" {
+		t.Errorf("localhost is %v", servers)
 	}
-	if got, ok := found["no-such-host.invalid"]; ok {
-		t.Errorf("an unknown name has addresses: %v", got)
+	if got, ok := found.names[nowhere]; ok {
+		t.Errorf("an unknown name has servers: %v", got)
 	}
-	d := &daemon{hosts: found}
-	later := resolve(t.Context(), nil)
+	if wait := time.Until(found.until); wait < earliestRefresh-time.Second || wait > latestRefresh {
+		t.Errorf("looked up again in %s", wait)
+	}
+	d := &daemon{names: found.names}
+	later := lookUp(t.Context(), r, nil).names
 	d.keepLastGood(later)
-	if len(later["localhost"]) == 0 {
+	if len(later[here]) == 0 {
 		t.Error("a name lost its addresses because the resolver is down")
 	}
 }

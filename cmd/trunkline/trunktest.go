@@ -157,7 +157,7 @@ func (f *trunkFlags) trunk(ctx context.Context) (*trunks.Trunk, error) {
 	if err != nil {
 		return nil, errors.New(flagNames.Replace(err.Error()))
 	}
-	s, err := trunks.Build(c, resolve(ctx, trunks.Hosts(c)))
+	s, err := buildFor(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (w *world) snapshot(trunkLines string) *trunks.Snapshot {
 	if err != nil {
 		w.Fatal(err)
 	}
-	s, err := trunks.Build(c, map[string][]netip.Addr{"two.example": {registrarAt.Addr(), netip.MustParseAddr("192.0.2.21")}})
+	s, err := trunks.Build(c, trunks.Names{{Name: "two.example", Transport: config.UDP}: {{Addr: registrarAt}, {Addr: netip.MustParseAddrPort("192.0.2.21:5060")}}})
 	if err != nil {
 		w.Fatal(err)
 	}
