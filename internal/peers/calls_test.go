@@ -24,24 +24,35 @@ type stage struct {
 	udp, tls     netip.AddrPort // where the edge takes SIP; TCP at the port of UDP
 	carrier, app netip.AddrPort
 	authority    *Authority
+	options      stageOptions
 }
 
 // stageOptions vary a stage.
 type stageOptions struct {
-	transport string // towards carrier and application; empty: udp
-	relay     bool
-	sip       string // further keys of sip
-	media     string // further keys of media
-	trunk     string // further keys of the trunk
-	more      string // further sections
-	store     string // further keys of storage
-	data      string
-	env       []string
+	transport    string         // towards carrier and application; empty: udp
+	appTransport string         // towards the application; empty: as transport
+	carrier      netip.AddrPort // the trunk's server; invalid: a free port
+	authority    *Authority     // who signs the certificates; nil: a new one
+
+	relay bool
+	sip   string // further keys of sip
+	media string // further keys of media
+	trunk string // further keys of the trunk
+	more  string // further sections
+	store string // further keys of storage
+	data  string
+	env   []string
 }
 
 func newStage(t *testing.T, o stageOptions) *stage {
 	t.Helper()
-	s := &stage{udp: FreePort(t, EdgeHost), tls: FreePort(t, EdgeHost), carrier: FreePort(t, CarrierHost), app: FreePort(t, AppHost), authority: NewAuthority(t)}
+	s := &stage{udp: FreePort(t, EdgeHost), tls: FreePort(t, EdgeHost), carrier: o.carrier, app: FreePort(t, AppHost), authority: o.authority, options: o}
+	if !s.carrier.IsValid() {
+		s.carrier = FreePort(t, CarrierHost)
+	}
+	if s.authority == nil {
+		s.authority = NewAuthority(t)
+	}
 	s.Edge = StartEdge(t, EdgeOptions{Config: s.config(o), Store: o.store, Data: o.data,
 		// What the system trusts is this authority alone.
 		Env: append([]string{"SSL_CERT_FILE=" + s.authority.File}, o.env...)})
@@ -52,10 +63,13 @@ func (s *stage) config(o stageOptions) string {
 	if o.transport == "" {
 		o.transport = "udp"
 	}
+	if o.appTransport == "" {
+		o.appTransport = o.transport
+	}
 	certificate, key := s.authority.Issue(EdgeHost)
 	return strings.NewReplacer("$udp", s.udp.String(), "$tls", s.tls.String(), "$certificate", certificate, "$key", key, "$sip", o.sip,
 		"$relay", fmt.Sprint(o.relay), "$media", o.media, "$carrier", s.carrier.String(), "$transport", o.transport,
-		"$app", s.app.String(), "$number", ourNumber, "$trunk", o.trunk, "$more", o.more).Replace(`sip:
+		"$app", s.app.String(), "$viaApp", o.appTransport, "$number", ourNumber, "$trunk", o.trunk, "$more", o.more).Replace(`sip:
   listen: ["udp://$udp", "tcp://$udp", "tls://$tls"]
   tls: {certificate: "$certificate", key: "$key"}
   $sip
@@ -68,7 +82,7 @@ trunks:
     $trunk
 agents:
   - name: app
-    destinations: [{uri: "sip:$app;transport=$transport"}]
+    destinations: [{uri: "sip:$app;transport=$viaApp"}]
     source_addresses: [127.0.0.3]
 numbers: [{number: "$number", trunk: carrier, inbound_agent: app, outbound_agent: app}]
 $more
@@ -94,7 +108,6 @@ func TestSIPpCallsEachWay(t *testing.T) {
 				for _, scenarios := range [][2]string{{"uac.xml", "uas.xml"}, {"uac-reinvite.xml", "uas.xml"}, {"uac-cancel.xml", "uas-ring.xml"}} {
 					t.Run(scenarios[0], func(t *testing.T) { s.play(t, direction, transport, scenarios[0], scenarios[1], 50) })
 				}
-				s.quiet(t)
 				m := s.Metrics()
 				if answered := m.Sum("trunkline_call_results_total", `direction="`+direction+`"`, `outcome="answered"`); answered != 100 {
 					t.Errorf("%g calls were answered, want 100", answered)
@@ -135,6 +148,7 @@ func (s *stage) play(t *testing.T, direction, transport, caller, callee string, 
 	defer answering.Stop()
 	r := SIPp{Scenario: fromScenario, Local: callerAt, Remote: remote, Transport: wire, Service: called, Calls: calls, Rate: 50,
 		Pause: 100 * time.Millisecond, Keys: map[string]string{"caller": calling}, Limit: 40 * time.Second}.Run(t)
+	s.quiet(t) // the callee's side of the last BYE, before it is stopped
 	if r.Good != calls || r.Failed != 0 || r.Repeated != 0 {
 		t.Errorf("%d of %d calls were good: %+v", r.Good, calls, r)
 	}

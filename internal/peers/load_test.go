@@ -40,7 +40,6 @@ func mediaPorts() int {
 // closed bit by bit after 30 s, and what is pooled for the next calls may stay.
 func (s *stage) returnsTo(t *testing.T, before footprint, pooled float64) {
 	t.Helper()
-	s.quiet(t)
 	var now footprint
 	start := time.Now()
 	for time.Since(start) < 60*time.Second {
@@ -89,6 +88,7 @@ func (s *stage) load(t *testing.T, r run) Result {
 			}
 		}
 	}
+	s.quiet(t) // the callee's side of the last BYE, before it is stopped
 	answering.Stop()
 	result, err := readStatistics(statistics)
 	if err != nil {

@@ -75,6 +75,9 @@ func Start(t testing.TB, s Spec) *Process {
 	return p
 }
 
+// shownLines is how much of a log stands in the output of a failed test.
+const shownLines = 8
+
 // keep copies the log to where failures are looked at, and its end to the test's output.
 func (p *Process) keep() {
 	text, err := os.ReadFile(p.log)
@@ -86,7 +89,7 @@ func (p *Process) keep() {
 		p.t.Logf("%s: %v", p.name, err)
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	p.t.Logf("%s wrote at last:\n%s", p.name, bytes.Join(lines[max(0, len(lines)-15):], []byte("\n")))
+	p.t.Logf("%s wrote at last:\n%s", p.name, bytes.Join(lines[max(0, len(lines)-shownLines):], []byte("\n")))
 }
 
 // Stop asks the program to end and kills its group when it does not. It may be called twice, and after the end.

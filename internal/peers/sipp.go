@@ -2,7 +2,6 @@ package peers
 
 import (
 	"encoding/csv"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ func (s SIPp) Start(t testing.TB) *Process {
 	t.Helper()
 	p, _ := s.start(t)
 	if !s.Remote.IsValid() {
-		p.WaitFor(10*time.Second, "it listens", func() bool { return taken(s.Local) })
+		p.WaitFor(10*time.Second, "it listens", func() bool { return listening(s.Local) })
 	}
 	return p
 }
@@ -93,21 +92,6 @@ func (s SIPp) start(t testing.TB) (p *Process, statistics string) {
 		args = append(args, "-m", strconv.Itoa(s.Calls))
 	}
 	return Start(t, Spec{Name: strings.TrimSuffix(filepath.Base(scenario), ".xml"), Args: args, Dir: dir, Env: []string{"TERM=xterm"}}), statistics
-}
-
-// taken reports whether something listens on an address, over UDP or TCP.
-func taken(at netip.AddrPort) bool {
-	packets, err := net.ListenPacket("udp", at.String())
-	if err != nil {
-		return true
-	}
-	packets.Close()
-	stream, err := net.Listen("tcp", at.String())
-	if err != nil {
-		return true
-	}
-	stream.Close()
-	return false
 }
 
 func orElse(n, other int) int {

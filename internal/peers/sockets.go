@@ -26,6 +26,25 @@ func DatagramsDropped(bound ...netip.AddrPort) (dropped int) {
 	return dropped
 }
 
+// listening reports whether some process takes datagrams or connections at an IPv4 address. It looks without touching: to try the port
+// would take it from the one who is about to have it.
+func listening(at netip.AddrPort) bool {
+	const listen = "0A"
+	for _, table := range []string{"/proc/net/udp", "/proc/net/tcp"} {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			return true // this kernel does not tell
+		}
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			if len(fields) > 3 && fields[1] == kernelAddress(at) && (table == "/proc/net/udp" || fields[3] == listen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // kernelAddress writes an address as /proc/net/udp does on a little-endian machine.
 func kernelAddress(a netip.AddrPort) string {
 	ip := a.Addr().As4()
