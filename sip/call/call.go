@@ -10,7 +10,7 @@ import (
 type Options struct {
 	T1              time.Duration // RFC 3261 §17.1.1.1; default 500 ms. 64*T1 bounds every wait for an ACK, a BYE, a cancelled INVITE
 	RingTimeout     time.Duration // from Start to the answer, over all targets; default 3 min. The caller's Expires may shorten it
-	Silence         time.Duration // how long a target may send nothing at all before the next is tried; default: Timer B alone
+	Silence         time.Duration // how long a target may send nothing at all before the next is tried; default, and for the last one: Timer B
 	MaxDuration     time.Duration // longest answered call; default 12 h
 	ReinviteTimeout time.Duration // longest wait for the final response to a re-INVITE; default 3 min
 	Failover        []uint16      // final responses that move on to the next target; nil = 500, 502, 503, 504
@@ -181,6 +181,10 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		c.calleeRejected(at, ev)
 	case CalleeFailed:
 		c.calleeFailed(at, ev)
+	case CalleeQueued:
+		c.calleeQueued(ev)
+	case CalleeSent:
+		c.calleeSent(at, ev)
 	case MediaFailed:
 		c.mediaFailed(at, ev, carried)
 	case Requested:

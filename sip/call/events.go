@@ -35,6 +35,10 @@ const (
 	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent;
 	// After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number).
 	CalleeFailed
+	// CalleeQueued: our INVITE waits for its turn. Nothing is expected of the target meanwhile. Attempt.
+	CalleeQueued
+	// CalleeSent: our INVITE went out only now, or again. The target's silence counts from here. Attempt.
+	CalleeSent
 	// MediaFailed: the shell could not carry out the one action with a body in the list of the Step
 	// before this one, because negotiation failed. That action was skipped, the rest of the list was
 	// done, no other event came between. Code: the status media suggests (488, 400, 503), 0 = 488.
@@ -66,7 +70,7 @@ const (
 )
 
 var eventNames = [...]string{"", "start", "refuse", "caller-cancelled", "caller-acked", "ack-timeout",
-	"callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "media-failed", "requested",
+	"callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "callee-queued", "callee-sent", "media-failed", "requested",
 	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "refresh", "hang-up", "panicked", "tick"}
 
 func (k EventKind) String() string { return name(eventNames[:], uint8(k)) }

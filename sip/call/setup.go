@@ -50,11 +50,7 @@ func (c *Call) inviteNext(at time.Duration) bool {
 	c.open |= bit(c.attempt)
 	c.heard = false
 	c.early = 0
-	until := c.limit
-	if s := c.opts.Silence; s > 0 {
-		until = min(until, at+s)
-	}
-	c.enter(Inviting, until)
+	c.enter(Inviting, c.patienceEnds(at))
 	a := Action{Kind: InviteCallee, Attempt: c.attempt, Body: BodyLast}
 	if c.late {
 		a.Body = BodyNone
@@ -62,6 +58,33 @@ func (c *Call) inviteNext(at time.Duration) bool {
 	c.do(a)
 	c.carried = carriedInvite
 	return true
+}
+
+// patienceEnds is when a target invited at this moment counts as silent. The last one has Timer B: to give it up would win
+// nothing.
+func (c *Call) patienceEnds(at time.Duration) time.Duration {
+	if s := c.opts.Silence; s > 0 && c.targets > 0 && c.attempts < maxAttempts {
+		return min(c.limit, at+s)
+	}
+	return c.limit
+}
+
+// calleeQueued stops the clock of silence: the target does not know of the call yet.
+func (c *Call) calleeQueued(ev Event) {
+	if c.state != Inviting || ev.Attempt != c.attempt || c.heard {
+		c.ignore()
+		return
+	}
+	c.deadline = c.limit
+}
+
+// calleeSent starts the clock of silence, or starts it again.
+func (c *Call) calleeSent(at time.Duration, ev Event) {
+	if c.state != Inviting || ev.Attempt != c.attempt || c.heard {
+		c.ignore()
+		return
+	}
+	c.deadline = c.patienceEnds(at)
 }
 
 // calleeProvisional passes ringing and early media on. All forks are shown to the caller in one dialog:
