@@ -18,19 +18,6 @@ import (
 	"trunkline/trunks"
 )
 
-// targets says how many places the callee can be tried at.
-func (c *session) targets() uint8 {
-	n := 1
-	if c.callee.trunk != nil {
-		n = len(c.callee.trunk.Servers)
-	} else {
-		n = len(c.callee.agent.Destinations)
-	}
-	return uint8(min(max(n, 1), maxTargets))
-}
-
-const maxTargets = 16
-
 // target is where one attempt goes.
 type target struct {
 	uri   []byte // Request-URI
@@ -43,7 +30,8 @@ type target struct {
 // inviteCallee makes the dialog of a new attempt and sends its INVITE.
 func (c *session) inviteCallee(now time.Time, a call.Action) {
 	s := c.shard
-	t, ok := c.nextTarget(a.Attempt)
+	c.targetSilent(now)
+	t, ok := c.nextTarget(now)
 	if !ok {
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
 		return
@@ -113,6 +101,7 @@ func (c *session) sendInvite(now time.Time, invite *wire.Message, attempt uint8,
 	}
 	c.wentOut()
 	c.invites++
+	c.unheard = true
 	for len(c.attempts) <= int(attempt) {
 		c.attempts = append(c.attempts, transaction.Client{})
 	}
@@ -180,7 +169,9 @@ func (c *session) inviteAgain(now time.Time, attempt uint8) {
 	if err := c.sendInvite(now, c.original(), attempt, body); err != nil {
 		c.inviteUnsent(attempt, err)
 		c.step(now, c.takeNext())
+		return
 	}
+	c.step(now, call.Event{Kind: call.CalleeSent, Attempt: attempt})
 }
 
 // oversize reports whether a request is to move from UDP to TCP, by the trunk's
@@ -214,70 +205,6 @@ func (c *session) inviteUnsent(attempt uint8, err error) {
 	}
 	c.shard.count.drop(dropUnsent)
 	c.then(call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: call.CauseTransport})
-}
-
-// nextTarget chooses where the next attempt goes: a contact of a followed
-// redirection, a trunk's next address, or an agent's next destination.
-func (c *session) nextTarget(attempt uint8) (target, bool) {
-	if len(c.contacts) > 0 {
-		uri := c.contacts[0]
-		c.contacts = c.contacts[1:]
-		return c.contactTarget(uri)
-	}
-	if c.callee.trunk != nil {
-		return c.trunkTarget()
-	}
-	return c.agentTarget()
-}
-
-// trunkTarget addresses the called number at the trunk's domain.
-func (c *session) trunkTarget() (target, bool) {
-	t := c.callee.trunk
-	next := -1
-	for i := range t.Servers {
-		if i < 64 && c.tried&(1<<i) == 0 {
-			next = i
-			break
-		}
-	}
-	if next < 0 {
-		return target{}, false
-	}
-	c.tried |= 1 << next
-	called := c.shard.dialled(t, c.called)
-	out := target{proto: protoOf(t.Transport), addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers[t.Name]}
-	out.uri = appendURI(nil, called, hostPort(t), "")
-	if t.UserPhone {
-		out.uri = append(out.uri, ";user=phone"...)
-	}
-	out.to = rewrite.AppendTo(nil, called, t.Domain)
-	return out, true
-}
-
-// agentTarget addresses the called number at one of the agent's destinations; a
-// destination with a user of its own keeps it.
-func (c *session) agentTarget() (target, bool) {
-	agent := c.callee.agent
-	i := agent.Choose(c.tried, c.shard.random.Uint64())
-	if i < 0 {
-		return target{}, false
-	}
-	if i < 64 {
-		c.tried |= 1 << i
-	}
-	d := &agent.Destinations[i]
-	if len(d.Addrs) == 0 {
-		return target{}, false
-	}
-	way := &c.shard.edge.ways.Load().destinations(agent)[i]
-	called := c.called
-	if way.user != "" {
-		called = []byte(way.user)
-	}
-	text := make([]byte, 0, 2*len(called)+len(way.hostPort)+len(way.params)+len(way.host)+16)
-	text = appendURI(text, called, way.hostPort, way.params)
-	uri := text[:len(text):len(text)]
-	return target{uri: uri, to: rewrite.AppendTo(text[len(text):], called, way.host), proto: way.proto, addr: d.Addrs[0]}, true
 }
 
 // contactTarget follows a redirection, but only to where the callee side is

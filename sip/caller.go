@@ -56,6 +56,9 @@ func (c *session) start(now time.Time, p transport.Packet, server transaction.Se
 	c.openMedia()
 	server.Trying(now)
 	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in)}
+	if p := c.policy(ev.Targets); p != &c.shard.edge.policy {
+		c.machine.Reset(p, uint32(c.shard.random.Uint64()))
+	}
 	c.lateOffer = ev.SDP == call.SDPNone
 	c.step(now, ev)
 }

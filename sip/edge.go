@@ -14,6 +14,7 @@ import (
 	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip/call"
+	"trunkline/sip/resolve"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -63,6 +64,7 @@ type Edge struct {
 	shards    []*shard
 	snapshot  atomic.Pointer[trunks.Snapshot]
 	ways      atomic.Pointer[ways]
+	rests     resolve.Rests // of servers that failed lately
 	draining  atomic.Bool
 	calls     atomic.Int64
 }
@@ -142,6 +144,8 @@ type ways struct {
 	keys   map[string]*pace.Key           // by trunk; none: not paced
 	byName map[string]*pace.Key
 	agents map[string][]destination // by agent, as its Destinations
+
+	policies map[time.Duration]*call.Options // by how long a server may be silent
 }
 
 // destination is a destination's URI in the parts that Request-URI and To are
@@ -189,6 +193,7 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		old = &ways{}
 	}
 	w.keys, w.byName = keysOf(s, old.byName)
+	w.policies = policiesOf(e.policy, s)
 	for _, t := range s.Trunks {
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)

@@ -74,6 +74,7 @@ func (c *session) paced(now time.Time, attempt uint8) bool {
 		return false
 	}
 	c.waiter = w
+	c.then(call.Event{Kind: call.CalleeQueued, Attempt: attempt})
 	s.queued[key] = struct{}{}
 	s.serveQueues(now)
 	return false
@@ -101,6 +102,8 @@ func (s *shard) turnCame(now time.Time, token uint64, key *pace.Key, ticket pace
 	if err := c.sendInvite(now, c.original(), attempt, c.waitingBody); err != nil {
 		c.inviteUnsent(attempt, err)
 		c.step(now, c.takeNext())
+	} else {
+		c.step(now, call.Event{Kind: call.CalleeSent, Attempt: attempt})
 	}
 	s.current = nil
 }

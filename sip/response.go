@@ -37,6 +37,7 @@ func (u clientUser) Failed(now time.Time, client transaction.Client, f transacti
 	case c == nil:
 	case purpose&purposeInvite != 0 && f == transaction.TransportError && c.backToUDP(now, uint8(purpose)):
 	case purpose&purposeInvite != 0:
+		c.targetFailed(now, uint8(purpose), f)
 		c.step(now, call.Event{Kind: call.CalleeFailed, Attempt: uint8(purpose), Cause: causeOf(f)})
 	default:
 		c.requestFailed(now, purpose, f)
@@ -57,6 +58,7 @@ func causeOf(f transaction.Failure) call.Cause {
 func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) {
 	s := c.shard
 	c.callee.learnFlow(s.at)
+	c.heardFrom(now, m, attempt)
 	switch {
 	case m.Status == 100:
 		c.step(now, call.Event{Kind: call.CalleeProvisional, Attempt: attempt, Code: 100})

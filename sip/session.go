@@ -47,7 +47,11 @@ type session struct {
 	head      []byte // start of every response to it
 	lateOffer bool   // it had no offer
 	contacts  [][]byte
-	tried     uint64 // destinations tried, bit by bit
+
+	tried       uint64 // servers of a trunk or destinations of an agent that were tried, bit by bit
+	destination int    // being tried, of an agent, from 1
+	addresses   uint64 // of it that were tried
+	unheard     bool   // nothing came yet for the last INVITE
 
 	route     trunks.Route
 	direction trunks.Direction

@@ -1,0 +1,256 @@
+package sip
+
+import (
+	"net/netip"
+	"time"
+
+	"trunkline/sip/call"
+	"trunkline/sip/rewrite"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// maxTargets bounds the places one call is tried at.
+const maxTargets = 16
+
+// targets says how many places the callee can be tried at: addresses that a
+// listener suits.
+func (c *session) targets() uint8 {
+	n := 0
+	if t := c.callee.trunk; t != nil {
+		n = c.suited(t.Servers, protoOf(t.Transport))
+	} else {
+		for i := range c.callee.agent.Destinations {
+			d := &c.callee.agent.Destinations[i]
+			n += c.suited(d.Addrs, protoOf(d.URI.Transport))
+		}
+	}
+	return uint8(min(max(n, 1), maxTargets))
+}
+
+func (c *session) suited(servers []netip.AddrPort, p transport.Proto) int {
+	if len(servers) == 1 {
+		return 1 // that no listener suits it is worth an attempt and its log line
+	}
+	n := 0
+	for i := range servers {
+		if c.suits(p, servers[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// suits reports whether some listener can send there.
+func (c *session) suits(p transport.Proto, addr netip.AddrPort) bool {
+	_, ok := c.shard.edge.socketFor(c.callee.trunk, transport.Flow{Proto: p, Remote: addr})
+	return ok
+}
+
+// policy is what the machine goes by: a callee with several places to be tried at
+// moves on when one is silent (RTE-08).
+func (c *session) policy(targets uint8) *call.Options {
+	e := c.shard.edge
+	if targets > 1 {
+		var after time.Duration
+		if t := c.callee.trunk; t != nil {
+			after = t.FailoverAfter.D()
+		} else {
+			after = c.callee.agent.FailoverAfter.D()
+		}
+		if p := e.ways.Load().policies[after]; p != nil {
+			return p
+		}
+	}
+	return &e.policy
+}
+
+// policiesOf are the edge's policy with each of the silences that trunks and
+// agents allow.
+func policiesOf(p call.Options, s *trunks.Snapshot) map[time.Duration]*call.Options {
+	all := map[time.Duration]*call.Options{}
+	add := func(silence time.Duration) {
+		if silence > 0 && all[silence] == nil {
+			p := p
+			p.Silence = silence
+			all[silence] = &p
+		}
+	}
+	for _, t := range s.Trunks {
+		add(t.FailoverAfter.D())
+	}
+	for _, a := range s.Agents {
+		add(a.FailoverAfter.D())
+	}
+	return all
+}
+
+// nextTarget chooses where the next attempt goes: a contact of a followed
+// redirection, a trunk's next server, or an agent's next destination.
+func (c *session) nextTarget(now time.Time) (target, bool) {
+	if len(c.contacts) > 0 {
+		uri := c.contacts[0]
+		c.contacts = c.contacts[1:]
+		return c.contactTarget(uri)
+	}
+	if c.callee.trunk != nil {
+		return c.trunkTarget(now)
+	}
+	return c.agentTarget(now)
+}
+
+// trunkTarget addresses the called number at the trunk's domain.
+func (c *session) trunkTarget(now time.Time) (target, bool) {
+	t := c.callee.trunk
+	proto := protoOf(t.Transport)
+	tried := c.tried | c.avoid(now, t.Servers, proto, c.tried)
+	next := t.Choose(tried, c.shard.random.Uint64())
+	if next < 0 {
+		return target{}, false
+	}
+	c.tried |= 1 << next
+	called := c.shard.dialled(t, c.called)
+	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers[t.Name]}
+	out.uri = appendURI(nil, called, hostPort(t), "")
+	if t.UserPhone {
+		out.uri = append(out.uri, ";user=phone"...)
+	}
+	out.to = rewrite.AppendTo(nil, called, t.Domain)
+	return out, true
+}
+
+// agentTarget addresses the called number at one of the agent's destinations; a
+// destination with a user of its own keeps it. All addresses of a destination
+// have their turn before the next destination.
+func (c *session) agentTarget(now time.Time) (target, bool) {
+	agent := c.callee.agent
+	i, address := c.destination-1, -1
+	if i >= 0 {
+		address = c.destinationServer(now, i)
+	}
+	if address < 0 {
+		if i = agent.Choose(c.tried|c.restingDestinations(now), c.shard.random.Uint64()); i < 0 {
+			return target{}, false
+		}
+		c.tried |= 1 << i
+		c.destination, c.addresses = i+1, 0
+		address = c.destinationServer(now, i)
+	}
+	if address < 0 {
+		return target{}, false
+	}
+	c.addresses |= 1 << address
+	way := &c.shard.edge.ways.Load().destinations(agent)[i]
+	called := c.called
+	if way.user != "" {
+		called = []byte(way.user)
+	}
+	text := make([]byte, 0, 2*len(called)+len(way.hostPort)+len(way.params)+len(way.host)+16)
+	text = appendURI(text, called, way.hostPort, way.params)
+	uri := text[:len(text):len(text)]
+	return target{uri: uri, to: rewrite.AppendTo(text[len(text):], called, way.host), proto: way.proto, addr: agent.Destinations[i].Addrs[address]}, true
+}
+
+// destinationServer chooses the address to try next of the agent's destination i,
+// -1 when none is left.
+func (c *session) destinationServer(now time.Time, i int) int {
+	d := &c.callee.agent.Destinations[i]
+	tried := c.addresses | c.avoid(now, d.Addrs, protoOf(d.URI.Transport), c.addresses)
+	return d.Choose(tried, c.shard.random.Uint64())
+}
+
+// avoid marks servers that no listener suits and, as long as others are left,
+// those that failed lately (RTE-05). A single server is never avoided.
+func (c *session) avoid(now time.Time, servers []netip.AddrPort, p transport.Proto, tried uint64) uint64 {
+	if len(servers) < 2 {
+		return 0
+	}
+	var unsuited, resting, all uint64
+	for i := range servers[:min(len(servers), 64)] {
+		all |= 1 << i
+		if !c.suits(p, servers[i]) {
+			unsuited |= 1 << i
+		} else if c.shard.edge.rests.Resting(now, servers[i]) {
+			resting |= 1 << i
+		}
+	}
+	switch {
+	case unsuited == all:
+		return 0 // the attempt fails and says why
+	case all&^(tried|unsuited|resting) != 0:
+		return unsuited | resting
+	}
+	return unsuited
+}
+
+// restingDestinations marks destinations of which every address has failed lately,
+// as long as others are left.
+func (c *session) restingDestinations(now time.Time) (resting uint64) {
+	destinations := c.callee.agent.Destinations
+	left := 0
+	for i := range destinations {
+		if c.tried&(1<<i) != 0 || len(destinations[i].Addrs) == 0 {
+			continue
+		}
+		left++
+		if c.allRest(now, destinations[i].Addrs) {
+			resting |= 1 << i
+			left--
+		}
+	}
+	if left == 0 {
+		return 0
+	}
+	return resting
+}
+
+func (c *session) allRest(now time.Time, servers []netip.AddrPort) bool {
+	for i := range servers {
+		if !c.shard.edge.rests.Resting(now, servers[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// latest reports whether attempt is the last whose INVITE went out: what comes in
+// for it tells of the target at hand.
+func (c *session) latest(attempt uint8) bool { return int(attempt) == len(c.attempts)-1 }
+
+// heardFrom learns from a response to our INVITE how its target is. A 503 that
+// names a time has it rest that long (RFC 3261 §21.5.4); one that does not is
+// about this call alone.
+func (c *session) heardFrom(now time.Time, m *wire.Message, attempt uint8) {
+	if !c.latest(attempt) {
+		return
+	}
+	c.unheard = false
+	rests, target := &c.shard.edge.rests, c.callee.flow.Remote
+	if m.Status != 503 {
+		rests.Worked(target)
+	} else if after := retryAfterOf(m); after > 0 {
+		rests.Failed(now, target, after)
+	}
+}
+
+// targetFailed has a target rest that cannot be reached or never answered.
+func (c *session) targetFailed(now time.Time, attempt uint8, f transaction.Failure) {
+	if c.latest(attempt) && f != transaction.RingTimeout {
+		c.rest(now)
+	}
+}
+
+// targetSilent has the target before this attempt rest if it was given up without
+// a word from it.
+func (c *session) targetSilent(now time.Time) {
+	if c.unheard {
+		c.rest(now)
+	}
+}
+
+func (c *session) rest(now time.Time) {
+	c.unheard = false
+	c.shard.edge.rests.Failed(now, c.callee.flow.Remote, 0)
+}
