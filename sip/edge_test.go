@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"trunkline/config"
 	"trunkline/internal/siptest"
 	"trunkline/sip"
@@ -174,6 +176,60 @@ func TestPanicEndsThatCallOnly(t *testing.T) {
 			})
 		})
 	}
+}
+
+// PAR-02: each broken request is answered and counted, and a thousand of them in a second are one line in the log, not
+// a thousand.
+func TestBrokenRequestsFillNoLog(t *testing.T) {
+	log := new(lines)
+	run(t, slog.NewTextHandler(log, nil), func(w *world) {
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(w.edge.Collector())
+		const broken = 1000
+		for n := range broken {
+			w.send(w.carrier, fmt.Sprintf("OPTIONS sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKb%[1]d;rport\nMax-Forwards: many\n"+
+				"From: <sip:a@192.0.2.20>;tag=b%[1]d\nTo: <sip:b@192.0.2.1>\nCall-ID: broken-%[1]d\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n", n))
+			if m := w.next(w.carrier); m.Status != 400 {
+				t.Fatalf("request %d is answered %d", n, m.Status)
+			}
+		}
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := 0.0
+		for _, f := range families {
+			if f.GetName() == "trunkline_sip_parse_errors_total" {
+				for _, m := range f.GetMetric() {
+					counted += m.GetCounter().GetValue()
+				}
+			}
+		}
+		if counted != broken {
+			t.Errorf("%v of %d are counted", counted, broken)
+		}
+	})
+	if n := strings.Count(log.String(), "invalid message"); n < 1 || n > 4 { // they took two seconds
+		t.Errorf("logged %d times:\n%s", n, log)
+	}
+}
+
+// lines keeps what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // 180, 183 and 200 that arrive in one burst reach the caller in that order, a
