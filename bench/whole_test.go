@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func wholeCalls(b *testing.B, trace int) {
 	snapshot := buildSnapshot(b)
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
-	p := &parties{b: b, stop: stop, now: time.Now()}
+	p := &parties{b: b, stop: stop, now: time.Now(), pace: time.Millisecond, more: b.Loop}
 	records := new(recordCount)
 	edge, err := sip.New(sip.Options{Network: memory{p}, Trunks: snapshot, Records: records, UserAgent: "Trunkline", Trace: trace})
 	if err != nil {
@@ -59,7 +60,54 @@ var (
 	calleeAddress = netip.MustParseAddrPort("127.0.0.3:5080")
 )
 
-func buildSnapshot(b *testing.B) *trunks.Snapshot {
+// TestMemoryFollowsLiveCalls: calls that are over leave nothing behind, in the heap or as goroutines, once the first of them
+// have been forgotten (64*T1 after their end): what 3,000 calls took, 15,000 do not exceed.
+func TestMemoryFollowsLiveCalls(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	p := &parties{b: t, stop: stop, now: time.Now(), pace: 20 * time.Millisecond}
+	records := new(recordCount)
+	edge, err := sip.New(sip.Options{Network: memory{p}, Trunks: buildSnapshot(t), Records: records, UserAgent: "Trunkline", Trace: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const settled, all = 3_000, 15_000
+	var before, after uint64
+	goroutines := 0
+	p.more = func() bool {
+		switch p.calls {
+		case settled:
+			before, goroutines = heap(), runtime.NumGoroutine()
+		case all:
+			after = heap()
+			if n := runtime.NumGoroutine(); n > goroutines {
+				t.Errorf("%d goroutines, and %d after %d calls more", goroutines, n, all-settled)
+			}
+		}
+		return p.calls < all
+	}
+	if err := edge.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if records.n != all {
+		t.Errorf("%d calls left %d records", all, records.n)
+	}
+	if after > before+before/10+1<<20 {
+		t.Errorf("the heap grew from %d to %d bytes within %d calls", before, after, all-settled)
+	}
+	t.Logf("heap %d KiB after %d calls, %d KiB after %d", before>>10, settled, after>>10, all)
+}
+
+// heap is what is alive.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func buildSnapshot(b testing.TB) *trunks.Snapshot {
 	b.Helper()
 	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
 media: {relay: false}
@@ -90,9 +138,11 @@ func (m memory) Listeners() []transport.Listener {
 // what it has sent: so a benchmark of b.N calls is one straight run without a scheduler in it. Each call takes a
 // millisecond of the edge's time, so that finished transactions linger and are forgotten as at 1000 calls a second.
 type parties struct {
-	b    *testing.B
+	b    testing.TB
 	stop context.CancelFunc
+	more func() bool // whether another call follows
 	now  time.Time
+	pace time.Duration // between calls
 
 	step           step
 	calls          int
@@ -138,7 +188,7 @@ func (p *parties) Send(f transport.Flow, message []byte, _ uint64) error {
 
 // Receive plays the next step of the call at hand.
 func (p *parties) Receive(time.Duration) (transport.Packet, bool) {
-	if p.step == callerInvites && (p.b.Failed() || !p.b.Loop()) {
+	if p.step == callerInvites && (p.b.Failed() || !p.more()) {
 		p.stop()
 		return transport.Packet{}, false
 	}
@@ -146,7 +196,7 @@ func (p *parties) Receive(time.Duration) (transport.Packet, bool) {
 	p.out = p.out[:0]
 	switch p.step {
 	case callerInvites:
-		p.now = p.now.Add(time.Millisecond)
+		p.now = p.now.Add(p.pace)
 		p.calls++
 		from = callerAddress
 		p.request("INVITE", "sip:+15550001234@127.0.0.1:5060", "1", offer)
