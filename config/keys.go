@@ -145,6 +145,7 @@ var keys = []key{
 	{path: "trunks[].national_prefix", allowed: "up to 4 digits", doc: "Digits before a national number, as 0 in Germany and 1 in North America."},
 	{path: "trunks[].user_phone", allowed: allowedBool, doc: "Whether URIs with a number carry user=phone."},
 	{path: "trunks[].oversize", choices: []string{"fragment", "tcp"}, doc: "What happens to a request over 1,300 bytes on a udp trunk: sent all the same, or over TCP."},
+	{path: "trunks[].keep_alive", allowed: "0 or 1s to 1h, on tcp and tls", doc: "A ping (CRLF CRLF) goes out after this much silence of ours, and a connection whose peer does not answer is closed; 0: none."},
 	{path: "trunks[].failover_after", allowed: "0 or 500ms to 5m", doc: "A server that sends nothing at all for this long gives way to the next; 0: timer_b. The last one always has timer_b."},
 	{path: "trunks[].timers", doc: "As in sip.timers; 0: as there."},
 	{path: "trunks[].timers.t1", allowed: "0 or 50ms to 10s", doc: "As sip.timers.t1."},

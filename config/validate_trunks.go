@@ -30,6 +30,10 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	l.duration(path+".cps_wait", t.CPSWait, Duration(time.Millisecond), Duration(time.Minute), true)
 	l.optionalCount(path+".max_calls", t.MaxCalls)
 	l.validateNumberFormat(path, t)
+	l.duration(path+".keep_alive", t.KeepAlive, Duration(time.Second), Duration(time.Hour), true)
+	if t.KeepAlive > 0 && t.Transport == UDP {
+		l.badAllowed(path+".keep_alive", "0", "is set, but transport is udp, where nobody answers a ping")
+	}
 	l.duration(path+".failover_after", t.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.validateTimers(path+".timers", t.Timers, true)
 	l.validateTrunkTLS(path+".tls", t)

@@ -198,7 +198,7 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)
 		}
-		if t.Transport != config.TLSTransport {
+		if t.Transport != config.TLSTransport && t.KeepAlive == 0 {
 			continue
 		}
 		peer, err := peerOf(t)

@@ -178,6 +178,61 @@ func TestPanicEndsThatCallOnly(t *testing.T) {
 	}
 }
 
+// TRN-08: the keep-alives of a trunk are those of the connections to it, and a reload that leaves them alone keeps the
+// connections.
+func TestKeepAliveOfATrunk(t *testing.T) {
+	snapshot := func(keepAlive string) *trunks.Snapshot {
+		c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
+sip: {listen: ["tcp://192.0.2.1:5060"]}
+trunks:
+  - {name: carrier, server: "192.0.2.20:5060", transport: tcp, keep_alive: ` + keepAlive + `}
+`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := trunks.Build(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	at := netip.MustParseAddrPort("192.0.2.1:5060")
+	net := siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.TCP, Addr: at, Local: at, SentBy: at.String()}}})
+	edge, err := sip.New(sip.Options{Network: net, Trunks: snapshot("30s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := func() *transport.Peer {
+		f, _, ok := edge.Way(edge.Trunks().Trunks[0], 0)
+		if !ok {
+			t.Fatal("no way")
+		}
+		return f.Peer
+	}
+	first := peer()
+	if first == nil || first.Ping != 30*time.Second {
+		t.Fatalf("peer %+v", first)
+	}
+	for _, step := range []struct {
+		keepAlive string
+		same      bool
+		want      time.Duration
+	}{{"30s", true, 30 * time.Second}, {"1m", false, time.Minute}} {
+		if err := edge.Reload(snapshot(step.keepAlive)); err != nil {
+			t.Fatal(err)
+		}
+		if got := peer(); (got == first) != step.same || got.Ping != step.want {
+			t.Errorf("after a reload with %s: %+v", step.keepAlive, got)
+		}
+	}
+	if err := edge.Reload(snapshot("0")); err != nil {
+		t.Fatal(err)
+	}
+	if got := peer(); got != nil {
+		t.Errorf("without keep-alives: %+v", got)
+	}
+}
+
 // PAR-02: each broken request is answered and counted, and a thousand of them in a second are one line in the log, not
 // a thousand.
 func TestBrokenRequestsFillNoLog(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"trunkline/trunks"
 )
 
-// peerOf is what we demand of, and show to, a trunk over TLS (RFC 5922 §7): the
-// certificate must carry the configured name, else the trunk's domain.
+// peerOf is what we demand of, and show to, a trunk over TCP and TLS. Over TLS its
+// certificate must carry the configured name, else the trunk's domain (RFC 5922 §7).
 func peerOf(t *trunks.Trunk) (*transport.Peer, error) {
-	p := &transport.Peer{ServerName: t.TLS.ServerName}
+	p := &transport.Peer{ServerName: t.TLS.ServerName, Ping: t.KeepAlive.D()}
 	if p.ServerName == "" {
 		p.ServerName = t.Domain
 	}
@@ -40,7 +40,7 @@ func peerOf(t *trunks.Trunk) (*transport.Peer, error) {
 }
 
 func samePeer(a, b *transport.Peer) bool {
-	return a != nil && a.ServerName == b.ServerName && (a.RootCAs == nil) == (b.RootCAs == nil) &&
+	return a != nil && a.ServerName == b.ServerName && a.Ping == b.Ping && (a.RootCAs == nil) == (b.RootCAs == nil) &&
 		(a.RootCAs == nil || a.RootCAs.Equal(b.RootCAs)) && reflect.DeepEqual(certificates(a), certificates(b))
 }
 
