@@ -33,6 +33,7 @@ type flowEdge struct {
 	*sip.Edge
 	t       *testing.T
 	cfg     config.Config
+	names   trunks.Names
 	relay   *media.Relay
 	metrics *prometheus.Registry
 
@@ -42,11 +43,11 @@ type flowEdge struct {
 
 func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.Edge {
 	t.Helper()
-	snapshot, err := trunks.Build(cfg, nil)
+	snapshot, err := trunks.Build(cfg, net.Names)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &flowEdge{t: t, cfg: cfg, metrics: prometheus.NewPedanticRegistry()}
+	e := &flowEdge{t: t, cfg: cfg, names: net.Names, metrics: prometheus.NewPedanticRegistry()}
 	o := sip.Options{
 		Network: net, Trunks: snapshot, Records: e, Timers: cfg.SIP.Timers, UserAgent: cfg.SIP.UserAgent,
 		Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
@@ -121,7 +122,7 @@ func (e *flowEdge) Metrics() string {
 
 // Reload implements siptest.Reloader.
 func (e *flowEdge) Reload(cfg config.Config) error {
-	snapshot, err := e.Trunks().Rebuild(cfg, nil)
+	snapshot, err := e.Trunks().Rebuild(cfg, e.names)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"trunkline/trunks"
 )
 
 // flow is a parsed flow file.
@@ -18,7 +20,8 @@ type flow struct {
 	path    string
 	archive *txtar.Archive
 	steps   []step
-	parties []partyLine // of the -- parties -- section
+	parties []partyLine  // of the -- parties -- section
+	names   trunks.Names // of the -- names -- section
 }
 
 type partyLine struct {
@@ -104,7 +107,7 @@ func readFlow(path string) (*flow, error) {
 	return parseFlow(path, data)
 }
 
-var partName = regexp.MustCompile(`^(flow|parties|sipgo\.yaml|[a-z0-9.-]+\.(yaml|sdp|body|msg|want))$`)
+var partName = regexp.MustCompile(`^(flow|parties|names|sipgo\.yaml|[a-z0-9.-]+\.(yaml|sdp|body|msg|want))$`)
 
 func parseFlow(path string, data []byte) (*flow, error) {
 	f := &flow{path: path, archive: txtar.Parse(data)}
@@ -123,6 +126,8 @@ func parseFlow(path string, data []byte) (*flow, error) {
 			err = f.parseSteps(at, string(file.Data))
 		case "parties":
 			err = f.parseParties(at, string(file.Data))
+		case "names":
+			err = f.parseNames(at, string(file.Data))
 		}
 		if err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"trunkline/sip/ladder"
 	"trunkline/sip/transport"
+	"trunkline/trunks"
 )
 
 // DefaultLatency is how long a message travels between the edge and an endpoint.
@@ -31,6 +32,9 @@ type Network struct {
 	// Dispatch says which shard a message belongs to, as transport.Options.Dispatch. Nil, or an answer that is no shard: the
 	// first. Set it before the edge runs.
 	Dispatch func(b []byte) (shard int)
+
+	// Names is what host names of the configuration stand for.
+	Names trunks.Names
 
 	listeners []transport.Listener
 	ports     []*port

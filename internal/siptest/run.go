@@ -164,6 +164,7 @@ func newScript(t *testing.T, f *flow, cfg config.Config) (*script, error) {
 		return nil, fmt.Errorf("%s: %w", f.path, err)
 	}
 	s.net = NewNetwork(NetworkOptions{Listeners: listeners, Shards: max(cfg.SIP.Shards, 1)})
+	s.net.Names = f.names
 	if err := s.partiesOf(cfg); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path, err)
 	}
@@ -245,9 +246,12 @@ func (s *script) addConfigured(name, user string, t config.Transport, host strin
 	if err != nil {
 		return err
 	}
+	if at, ok := s.flow.addrOf(host, t); ok && port == 0 {
+		return s.addParty(name, user, proto, at)
+	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return fmt.Errorf("party %s: flows need addresses, not names: %w", name, err)
+		return fmt.Errorf("party %s: name its host in the part names, or give an address: %w", name, err)
 	}
 	if port == 0 {
 		port = 5060
