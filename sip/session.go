@@ -186,7 +186,11 @@ func (c *session) forkOf(m *wire.Message) (fork uint8, ok bool) {
 	if len(c.forks) == maxForks {
 		return 0, false
 	}
-	c.forks = append(c.forks, c.callee.dialog.Fork(m))
+	if d := &c.callee.dialog; bytes.Equal(d.LocalTag, m.From.Tag) {
+		c.forks = append(c.forks, d.Fork(m))
+	} else { // of an attempt before, whose dialog is gone
+		c.forks = append(c.forks, dialog.FromOrphan(m, c.shard.contact(c.shard.at)))
+	}
 	return uint8(len(c.forks) - 1), true
 }
 
