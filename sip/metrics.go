@@ -44,6 +44,7 @@ var (
 	lingerDesc       = describe("sip_transaction_memory_bytes", "Bytes kept of finished transactions, to answer copies.")
 	panicsDesc       = describe("sip_panics_total", "Calls that were ended by a bug.")
 	orphansDesc      = describe("sip_late_answers_total", "2xx that came when their call was over; they were ACKed and ended.")
+	restingDesc      = describe("sip_servers_resting", "Servers tried only after others, because they failed lately or asked for time.")
 	drainingDesc     = describe("draining", "1 while new calls are refused because the process is about to stop.")
 )
 
@@ -55,7 +56,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
 		failureDesc, durationDesc, noMediaDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
-		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, drainingDesc} {
+		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, drainingDesc} {
 		out <- d
 	}
 }
@@ -74,6 +75,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	sum.emit(out)
+	out <- prometheus.MustNewConstMetric(restingDesc, prometheus.GaugeValue, float64(c.edge.rests.Count(time.Now())))
 	draining := 0.0
 	if c.edge.Draining() {
 		draining = 1
