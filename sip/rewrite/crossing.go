@@ -8,7 +8,8 @@ import (
 
 // AppendCrossing appends to b the header lines of m that the other leg may see,
 // in their order. Lines about routing, dialogs, capabilities and credentials are
-// never among them: each leg has its own. host replaces the agent in a Warning.
+// never among them: each leg has its own. host replaces the agent in a Warning
+// and the hosts of those who diverted the call.
 func AppendCrossing(b []byte, m *wire.Message, host string) []byte {
 	for i := range m.Headers {
 		h := &m.Headers[i]
@@ -16,6 +17,9 @@ func AppendCrossing(b []byte, m *wire.Message, host string) []byte {
 		case !crosses(h.ID, m.IsRequest()):
 		case h.ID == wire.HWarning:
 			b = appendWarning(b, h.Value, host)
+		case h.ID == wire.HDiversion, h.ID == wire.HHistoryInfo:
+			b = appendDiverted(b, h.ID.String(), h.Value, host)
+		case h.ID == wire.HAlertInfo && bytes.Contains(h.Value, []byte("://")): // a ring tone on some inside server
 		default:
 			b = wire.AppendHeader(b, canonical(h), h.Value)
 		}

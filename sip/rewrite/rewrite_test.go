@@ -34,6 +34,31 @@ func TestCrossingHidesTheInside(t *testing.T) {
 	}
 }
 
+// TOP-01, IDN-05: who diverted the call crosses, where they live does not.
+func TestCrossingOfDiversions(t *testing.T) {
+	for _, test := range []struct{ name, lines, want string }{
+		{"Diversion", `Diversion: "Reception" <sip:+15550001234@pbx.inside:5070;user=phone;transport=tls>;reason=no-answer;counter=1`,
+			`Diversion: "Reception" <sip:+15550001234@192.0.2.1:5060;user=phone>;reason=no-answer;counter=1`},
+		{"several in a line", "Diversion: <sip:1@inside>;reason=unconditional, <tel:+15550002222>;reason=user-busy",
+			"Diversion: <sip:1@192.0.2.1:5060>;reason=unconditional, <tel:+15550002222>;reason=user-busy"},
+		{"History-Info", "History-Info: <sip:+15550001234@inside?Reason=SIP%3Bcause%3D302&Route=%3Csip:inside%3E>;index=1\nHistory-Info: <sips:2@inside:5061;cause=302;maddr=10.0.0.1>;index=1.1;mp=1",
+			"History-Info: <sip:+15550001234@192.0.2.1:5060?Reason=SIP%3Bcause%3D302>;index=1\r\nHistory-Info: <sips:2@192.0.2.1:5060;cause=302>;index=1.1;mp=1"},
+		{"without a user", "Diversion: <sip:inside>", "Diversion: <sip:192.0.2.1:5060>"},
+		{"what is no telephone", "Diversion: <http://inside/x>, <sip:1@inside>", "Diversion: <sip:1@192.0.2.1:5060>"},
+		{"what cannot be read", "Diversion: <sip:1@inside", ""},
+		{"Alert-Info names a place", "Alert-Info: <http://inside/ring.wav>", ""},
+		{"Alert-Info names a sound", "Alert-Info: <urn:alert:service:call-waiting>", "Alert-Info: <urn:alert:service:call-waiting>"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := parse(t, "INVITE sip:a@edge SIP/2.0\nVia: SIP/2.0/UDP x;branch=z9hG4bKx\nFrom: <sip:b@x>;tag=t\nTo: <sip:a@x>\nCall-ID: 1\nCSeq: 1 INVITE\n"+
+				test.lines+"\nContent-Length: 0\n\n")
+			if got := strings.TrimSuffix(string(AppendCrossing(nil, m, "192.0.2.1:5060")), "\r\n"); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
 // INV-13: Reason, Retry-After and Warning of a refusal are kept; the agent in a
 // Warning is a host of ours.
 func TestCrossingOfARefusal(t *testing.T) {
