@@ -40,8 +40,23 @@ func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
 			s.mux = show.lines[i].mux
 		}
 		b.redescribe(s, from, s.agreed, changed, &given)
+		if s.agreed {
+			b.agree(s, from, &given)
+		}
 	}
 	return rewrite(dst, sdp, &d, &show, &b.parties[to].origin, b.relay.seed), nil
+}
+
+// agree notes what the answerer itself sends. Until now that was the offer's first format, a guess; the formats of an answer are those
+// both will use, the preferred one first. RFC 3264 §6.1.
+func (b *Bridge) agree(s *stream, from Side, given *proposal) {
+	if s.path == nil {
+		return
+	}
+	own := s.path.sides[from].rtp
+	if now := own.route.Load(); now.codec != given.codec || now.kind != given.kind {
+		b.relay.settle(own, update{kind: given.kind, codec: given.codec, keep: true})
+	}
 }
 
 // match decides what becomes of each offered line: carried if the answer takes it as what it was offered, else

@@ -605,3 +605,30 @@ func TestSignallingAndPacketsTogether(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// The offer's first format is only a guess at what the answerer sends; the answer says it.
+func TestCodecIsThatOfTheAnswer(t *testing.T) {
+	r := newRelay(t, Options{Engine: EngineNone})
+	b := r.Bridge(loopback, loopback)
+	defer b.Close()
+	describe := func(formats string) []byte {
+		return []byte("v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP " + formats + "\r\n")
+	}
+	for _, test := range []struct{ offer, answer, want string }{
+		{"0 8 101", "8 101", "PCMA"},
+		{"0 8 101", "0 8 101", "PCMU"},
+		{"8 0 101", "0 101", "PCMU"},
+		{"18", "18", "G729"},
+	} {
+		if _, err := b.Offer(Caller, describe(test.offer), nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Answer(Callee, describe(test.answer), nil); err != nil {
+			t.Fatal(err)
+		}
+		from := b.Stats().Streams[0].From
+		if from[Caller].Codec != test.want || from[Callee].Codec != test.want {
+			t.Errorf("offer %s, answer %s: the caller sends %s, the callee %s, want %s", test.offer, test.answer, from[Caller].Codec, from[Callee].Codec, test.want)
+		}
+	}
+}
