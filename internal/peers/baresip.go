@@ -21,16 +21,18 @@ import (
 )
 
 // Baresip is baresip as an agent or a customer of a carrier, with real audio: it plays a tone and records what it hears.
-// Listen is required.
+// Listen is required; over TLS baresip listens one port higher.
 type Baresip struct {
 	Listen    netip.AddrPort
-	Transport string // "udp" or "tcp"; empty: udp
+	Transport string // "udp", "tcp" or "tls"; empty: udp
 	User      string // empty: "app"
 	Domain    string // of its address; empty: that of Listen
 	Proxy     string // outbound proxy, host:port; empty: requests go where their URI says
 	Password  string
-	Register  bool // with the domain, by digest
-	Hertz     int  // tone it plays; zero: 400
+	Register  bool       // with the domain, by digest
+	Hertz     int        // tone it plays; zero: 400
+	Codecs    string     // as "PCMA/8000/1"; empty: PCMU, then PCMA
+	Authority *Authority // signs its certificate, and is trusted; nil: no TLS
 }
 
 // Phone is a baresip that runs.
@@ -108,7 +110,29 @@ module_app ctrl_tcp.so
 ctrl_tcp_listen %[7]s
 ring_aufile none
 ringback_aufile none
-`, b.Listen, filepath.Join(dir, "tone.wav"), dir, media, media+40, modules(t), control, b.Listen.Addr())
+%[9]s`, b.Listen, filepath.Join(dir, "tone.wav"), dir, media, media+40, modules(t), control, b.Listen.Addr(), b.security(t, dir))
+}
+
+// security is what TLS needs. Certificate and key stand in one file.
+func (b Baresip) security(t testing.TB, dir string) string {
+	t.Helper()
+	if b.Authority == nil {
+		return ""
+	}
+	var both []byte
+	certificate, key := b.Authority.Issue(b.Listen.Addr().String())
+	for _, file := range []string{certificate, key} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, text...)
+	}
+	file := filepath.Join(dir, "identity.pem")
+	if err := os.WriteFile(file, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("sip_certificate %s\nsip_cafile %s\n", file, b.Authority.File)
 }
 
 // tone is a minute of it as a WAV file: baresip's own sine knows 48 kHz only.
@@ -144,7 +168,11 @@ func (b Baresip) account() string {
 	if transport == "" {
 		transport = "udp"
 	}
-	line := fmt.Sprintf("<sip:%s@%s;transport=%s>;answermode=auto;audio_codecs=PCMU/8000/1,PCMA/8000/1;ptime=20", user, domain, transport)
+	codecs := b.Codecs
+	if codecs == "" {
+		codecs = "PCMU/8000/1,PCMA/8000/1"
+	}
+	line := fmt.Sprintf("<sip:%s@%s;transport=%s>;answermode=auto;audio_codecs=%s;ptime=20", user, domain, transport, codecs)
 	if b.Password != "" {
 		line += ";auth_user=" + user + ";auth_pass=" + b.Password
 	}

@@ -32,6 +32,7 @@ type stageOptions struct {
 	transport    string         // towards carrier and application; empty: udp
 	appTransport string         // towards the application; empty: as transport
 	carrier      netip.AddrPort // the trunk's server; invalid: a free port
+	app          netip.AddrPort // the application's address; invalid: a free port
 	authority    *Authority     // who signs the certificates; nil: a new one
 
 	relay bool
@@ -46,9 +47,12 @@ type stageOptions struct {
 
 func newStage(t *testing.T, o stageOptions) *stage {
 	t.Helper()
-	s := &stage{udp: FreePort(t, EdgeHost), tls: FreePort(t, EdgeHost), carrier: o.carrier, app: FreePort(t, AppHost), authority: o.authority, options: o}
+	s := &stage{udp: FreePort(t, EdgeHost), tls: FreePort(t, EdgeHost), carrier: o.carrier, app: o.app, authority: o.authority, options: o}
 	if !s.carrier.IsValid() {
 		s.carrier = FreePort(t, CarrierHost)
+	}
+	if !s.app.IsValid() {
+		s.app = FreePort(t, AppHost)
 	}
 	if s.authority == nil {
 		s.authority = NewAuthority(t)
@@ -69,7 +73,7 @@ func (s *stage) config(o stageOptions) string {
 	certificate, key := s.authority.Issue(EdgeHost)
 	return strings.NewReplacer("$udp", s.udp.String(), "$tls", s.tls.String(), "$certificate", certificate, "$key", key, "$sip", o.sip,
 		"$relay", fmt.Sprint(o.relay), "$media", o.media, "$carrier", s.carrier.String(), "$transport", o.transport,
-		"$app", s.app.String(), "$viaApp", o.appTransport, "$number", ourNumber, "$trunk", o.trunk, "$more", o.more).Replace(`sip:
+		"$app", s.app.String(), "$hostOfApp", s.app.Addr().String(), "$viaApp", o.appTransport, "$number", ourNumber, "$trunk", o.trunk, "$more", o.more).Replace(`sip:
   listen: ["udp://$udp", "tcp://$udp", "tls://$tls"]
   tls: {certificate: "$certificate", key: "$key"}
   $sip
@@ -83,7 +87,7 @@ trunks:
 agents:
   - name: app
     destinations: [{uri: "sip:$app;transport=$viaApp"}]
-    source_addresses: [127.0.0.3]
+    source_addresses: [$hostOfApp]
 numbers: [{number: "$number", trunk: carrier, inbound_agent: app, outbound_agent: app}]
 $more
 `)
