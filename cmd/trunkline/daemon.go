@@ -163,7 +163,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	if c.Media.Relay {
 		d.relay, err = media.New(media.Options{
 			PortLow: int(c.Media.Ports.First), PortHigh: int(c.Media.Ports.Last),
-			Threads: relayThreads, Advertise: advertised(c.SIP),
+			Threads: relayThreads, Advertise: advertised(c, ownAddresses()),
 		})
 		if err != nil {
 			return fmt.Errorf("media: %w", err)
@@ -353,7 +353,7 @@ func divideCores(cores int, c config.Config) (relayThreads, shards int) {
 func listenURLs(listeners []config.Listener) []string {
 	urls := make([]string, len(listeners))
 	for i, l := range listeners {
-		urls[i] = l.Socket()
+		urls[i] = l.String()
 	}
 	return urls
 }
@@ -365,19 +365,49 @@ func publicAddress(s config.SIP) string {
 	return s.PublicAddress.String()
 }
 
-// advertised maps the addresses listened on to the one that descriptions show.
-func advertised(s config.SIP) map[netip.Addr]netip.Addr {
+// advertised maps the local addresses that media may arrive at to the ones that descriptions show. Behind a wildcard listener
+// that is each of ours but loopback, whose peers are on this host. A listener's own public address comes before the common one.
+func advertised(c config.Config, ours []netip.Addr) map[netip.Addr]netip.Addr {
 	shown := map[netip.Addr]netip.Addr{}
-	for _, l := range s.Listen {
-		public := s.PublicAddress
+	show := func(local, public netip.Addr) {
+		if _, ok := shown[local]; !ok && public.IsValid() && public.Is4() == local.Is4() {
+			shown[local] = public
+		}
+	}
+	for _, l := range c.SIP.Listen {
+		public := c.SIP.PublicAddress
 		if l.Public.IsValid() {
 			public = l.Public
 		}
-		if public.IsValid() && public.Is4() == l.Addr.Addr().Is4() {
-			shown[l.Addr.Addr()] = public
+		if c.Media.Address.IsValid() {
+			show(c.Media.Address, public)
+			continue
+		}
+		if !l.Addr.Addr().IsUnspecified() {
+			show(l.Addr.Addr(), public)
+			continue
+		}
+		for _, local := range ours {
+			if !local.IsLoopback() {
+				show(local, public)
+			}
 		}
 	}
 	return shown
+}
+
+// ownAddresses are this host's, without zones; none if they cannot be told.
+func ownAddresses() (ours []netip.Addr) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			ours = append(ours, prefix.Addr().Unmap().WithZone(""))
+		}
+	}
+	return ours
 }
 
 func receiveLoop(r config.UDPReceive) transport.Loop {

@@ -99,6 +99,12 @@ http: {listen: "%s"}
 storage: {directory: %s}
 trunks: [{name: carrier, server: "127.0.0.2:5070", source_addresses: [127.0.0.2], cps_limit: 10, max_calls: 5}]
 `, freePort(t, "udp"), freePort(t, "tcp"), t.TempDir()))
+	return startFile(t, file)
+}
+
+// startFile runs a daemon with the configuration in a file until the test ends.
+func startFile(t *testing.T, file string) *daemon {
+	t.Helper()
 	c, err := loadConfig(file)
 	if err != nil {
 		t.Fatal(err)

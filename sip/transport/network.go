@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -80,7 +81,11 @@ func Listen(o Options) (*Network, error) {
 
 // open binds one listener.
 func (n *Network) open(i int, url string, fds []map[int]int) error {
-	proto, addr, err := parseListen(url)
+	address, public, own := strings.Cut(url, "?public=")
+	if !own {
+		public = n.options.PublicAddress
+	}
+	proto, addr, err := parseListen(address)
 	if err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func (n *Network) open(i int, url string, fds []map[int]int) error {
 	if err != nil {
 		return err
 	}
-	l := describe(proto, addr, n.options.PublicAddress)
+	l := describe(proto, addr, public)
 	if warning != "" {
 		n.options.Log.Warn("sip socket", "listener", url, "warning", warning)
 	}

@@ -29,6 +29,7 @@ type Loop uint8
 type Options struct {
 	// Listen holds URLs such as "udp://127.0.0.1:5060", "tcp://0.0.0.0:5060" or "tls://[::1]:5061", at least one. The host
 	// is an IP address; port 0 takes a free one; without a port it is 5060, or 5061 for TLS. An IPv6 wildcard takes IPv6 only.
+	// "?public=address" behind one stands in place of PublicAddress for that listener.
 	Listen []string
 	// PublicAddress is what Via and Contact show in place of the listener's own address: "host", "host:port", an IP address
 	// with or without port. An IP address is shown only by listeners of its family. Empty: the address listened on.
