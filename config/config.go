@@ -138,6 +138,7 @@ type Trunk struct {
 	Oversize         Oversize     `yaml:"oversize"`        // a request over 1,300 bytes on a udp trunk (RFC 3261 §18.1.1)
 	KeepAlive        Duration     `yaml:"keep_alive"`      // on tcp and tls: a ping after that much silence of ours (RFC 5626 §4.4.1); 0: none
 	FailoverAfter    Duration     `yaml:"failover_after"`  // silence of one server after which the next is tried; 0: Timer B
+	Redirect         Redirect     `yaml:"redirect"`        // what a 3xx of this carrier does
 	Timers           Timers       `yaml:"timers"`
 	TLS              TrunkTLS     `yaml:"tls"`
 }
@@ -156,6 +157,7 @@ type Agent struct {
 	Destinations    []Destination `yaml:"destinations"`
 	SourceAddresses []Source      `yaml:"source_addresses"`
 	FailoverAfter   Duration      `yaml:"failover_after"` // silence of one destination after which the next is tried; 0: Timer B
+	Redirect        Redirect      `yaml:"redirect"`       // what a 3xx of this agent does
 	MaxCalls        *int          `yaml:"max_calls"`      // calls in progress with this agent; nil: no limit
 }
 
@@ -200,6 +202,7 @@ type (
 	UnknownAnswer string
 	NumberFormat  string
 	Oversize      string
+	Redirect      string
 )
 
 const (
@@ -227,4 +230,8 @@ const (
 
 	OversizeFragment Oversize = "fragment" // sent over UDP all the same
 	OversizeTCP      Oversize = "tcp"      // sent over TCP, and over UDP when TCP is refused
+
+	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
+	RedirectRefuse Redirect = "refuse" // the caller hears 480
+	RedirectRelay  Redirect = "relay"  // the caller hears it, with the numbers it names
 )

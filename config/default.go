@@ -55,6 +55,7 @@ func defaultTrunk() Trunk {
 		CPSWait:         Duration(3 * time.Second),
 		Oversize:        OversizeFragment,
 		FailoverAfter:   failoverAfter,
+		Redirect:        RedirectFollow,
 	}
 }
 
@@ -62,7 +63,7 @@ func defaultTrunk() Trunk {
 const failoverAfter = Duration(4 * time.Second)
 
 // defaultAgent is an agent of which only the name must be given.
-func defaultAgent() Agent { return Agent{FailoverAfter: failoverAfter} }
+func defaultAgent() Agent { return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow} }
 
 // defaultDestination is a destination of which only the URI must be given.
 func defaultDestination() Destination { return Destination{Priority: 1, Weight: 1} }

@@ -147,6 +147,7 @@ var keys = []key{
 	{path: "trunks[].oversize", choices: []string{"fragment", "tcp"}, doc: "What happens to a request over 1,300 bytes on a udp trunk: sent all the same, or over TCP."},
 	{path: "trunks[].keep_alive", allowed: "0 or 1s to 1h, on tcp and tls", doc: "A ping (CRLF CRLF) goes out after this much silence of ours, and a connection whose peer does not answer is closed; 0: none."},
 	{path: "trunks[].failover_after", allowed: "0 or 500ms to 5m", doc: "A server that sends nothing at all for this long gives way to the next; 0: timer_b. The last one always has timer_b."},
+	{path: "trunks[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this carrier, refused (480), or passed to the caller with the numbers it names."},
 	{path: "trunks[].timers", doc: "As in sip.timers; 0: as there."},
 	{path: "trunks[].timers.t1", allowed: "0 or 50ms to 10s", doc: "As sip.timers.t1."},
 	{path: "trunks[].timers.t2", allowed: "0 or 50ms to 1m, not below t1", doc: "As sip.timers.t2."},
@@ -168,6 +169,7 @@ var keys = []key{
 	{path: "agents[].destinations[].weight", allowed: "0 to 65535", doc: "Share of the calls among equals in priority; 0: only when no other is left."},
 	{path: "agents[].source_addresses", allowed: "a list of " + allowedSource, doc: "Addresses, networks or host names this agent calls from."},
 	{path: "agents[].failover_after", allowed: "0 or 500ms to 5m", doc: "A destination that sends nothing at all for this long gives way to the next; 0: timer_b."},
+	{path: "agents[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this agent, refused (480), or passed to the caller with the numbers it names."},
 	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
 
 	{path: "numbers", allowed: "a list of {number, trunk, ...}", doc: "Telephone numbers and where their calls go."},

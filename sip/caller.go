@@ -8,6 +8,7 @@ import (
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/dialog"
+	"trunkline/sip/rewrite"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -190,7 +191,7 @@ func (c *session) appendResponseHeaders(b []byte, a call.Action, f transport.Flo
 	if a.AtHand {
 		b = s.appendCrossing(b, &s.in, f)
 		if a.Code >= 300 && a.Code < 400 {
-			b = wire.AppendLines(b, &s.in, wire.HContact)
+			b = rewrite.AppendRedirection(b, &s.in, c.hostFor(call.Caller))
 		}
 	}
 	if a.RetryAfter > 0 {
@@ -202,6 +203,15 @@ func (c *session) appendResponseHeaders(b []byte, a call.Action, f transport.Flo
 		b = appendReason(b, a.Reason)
 	}
 	return b
+}
+
+// hostFor is the host at which a side reaches numbers through us, or at home.
+func (c *session) hostFor(side call.Side) string {
+	l := c.leg(side)
+	if l.trunk != nil {
+		return hostPort(l.trunk)
+	}
+	return c.shard.sentBy(l.flow)
 }
 
 // forgetInvite gives back what was kept for answering and for further attempts.

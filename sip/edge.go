@@ -145,7 +145,7 @@ type ways struct {
 	byName map[string]*pace.Key
 	agents map[string][]destination // by agent, as its Destinations
 
-	policies map[time.Duration]*call.Options // by how long a server may be silent
+	policies map[rule]*call.Options
 }
 
 // destination is a destination's URI in the parts that Request-URI and To are

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"trunkline/config"
 	"trunkline/sip/call"
 	"trunkline/sip/rewrite"
 	"trunkline/sip/transaction"
@@ -53,36 +54,51 @@ func (c *session) suits(p transport.Proto, addr netip.AddrPort) bool {
 // moves on when one is silent (RTE-08).
 func (c *session) policy(targets uint8) *call.Options {
 	e := c.shard.edge
-	if targets > 1 {
-		var after time.Duration
-		if t := c.callee.trunk; t != nil {
-			after = t.FailoverAfter.D()
-		} else {
-			after = c.callee.agent.FailoverAfter.D()
-		}
-		if p := e.ways.Load().policies[after]; p != nil {
-			return p
-		}
+	var r rule
+	if t := c.callee.trunk; t != nil {
+		r = rule{t.FailoverAfter.D(), t.Redirect}
+	} else {
+		r = rule{c.callee.agent.FailoverAfter.D(), c.callee.agent.Redirect}
+	}
+	if targets <= 1 {
+		r.silence = 0
+	}
+	if p := e.ways.Load().policies[r]; p != nil {
+		return p
 	}
 	return &e.policy
 }
 
-// policiesOf are the edge's policy with each of the silences that trunks and
-// agents allow.
-func policiesOf(p call.Options, s *trunks.Snapshot) map[time.Duration]*call.Options {
-	all := map[time.Duration]*call.Options{}
-	add := func(silence time.Duration) {
-		if silence > 0 && all[silence] == nil {
+// rule is in what the policies of calls differ.
+type rule struct {
+	silence  time.Duration // 0: a silent server keeps the call
+	redirect config.Redirect
+}
+
+var redirects = map[config.Redirect]call.Redirect{
+	"": call.RedirectFollow, config.RedirectFollow: call.RedirectFollow, config.RedirectRefuse: call.RedirectRefuse, config.RedirectRelay: call.RedirectRelay,
+}
+
+// policiesOf are the edge's policy in each of the ways that trunks and agents ask
+// for; what asks for nothing else is not among them.
+func policiesOf(p call.Options, s *trunks.Snapshot) map[rule]*call.Options {
+	all := map[rule]*call.Options{}
+	add := func(r rule) {
+		for _, r := range [...]rule{r, {0, r.redirect}} {
+			redirect, known := redirects[r.redirect]
+			if !known || all[r] != nil || r.silence == 0 && redirect == p.Redirect {
+				continue
+			}
 			p := p
-			p.Silence = silence
-			all[silence] = &p
+			p.Silence, p.Redirect = r.silence, redirect
+			all[r] = &p
 		}
 	}
 	for _, t := range s.Trunks {
-		add(t.FailoverAfter.D())
+		add(rule{t.FailoverAfter.D(), t.Redirect})
 	}
 	for _, a := range s.Agents {
-		add(a.FailoverAfter.D())
+		add(rule{a.FailoverAfter.D(), a.Redirect})
 	}
 	return all
 }

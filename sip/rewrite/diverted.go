@@ -30,6 +30,30 @@ func appendDiverted(b []byte, name string, value []byte, host string) []byte {
 	return append(b, "\r\n"...)
 }
 
+// AppendRedirection appends the Contacts of a 3xx for the other leg (RFC 3261
+// §8.1.3.4): the numbers they name at host, where that leg can call them. What
+// names no number is left out.
+func AppendRedirection(b []byte, m *wire.Message, host string) []byte {
+	for v := range m.Values(wire.HContact) {
+		a, err := wire.ParseAddress(v)
+		if err != nil {
+			continue
+		}
+		if u, err := wire.ParseURI(a.URI); err != nil || len(u.User) == 0 {
+			continue
+		}
+		start := len(b)
+		b = append(b, "Contact: "...)
+		var ok bool
+		if b, ok = appendRehosted(b, v, host); !ok {
+			b = b[:start]
+			continue
+		}
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
 func appendRehosted(b, value []byte, host string) ([]byte, bool) {
 	a, err := wire.ParseAddress(value)
 	if err != nil {

@@ -59,6 +59,16 @@ func TestCrossingOfDiversions(t *testing.T) {
 	}
 }
 
+// INV-12: a redirection names numbers, at a place the other leg can call.
+func TestRedirectionCrosses(t *testing.T) {
+	m := parse(t, "SIP/2.0 302 Moved\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\nFrom: <sip:b@x>;tag=t\nTo: <sip:a@x>;tag=u\nCall-ID: 1\nCSeq: 1 INVITE\n"+
+		"Contact: \"Night desk\" <sip:+15550002222@pbx.inside:5070;transport=tcp>;q=0.7, <tel:+15550003333>;q=0.3\nContact: <sip:pbx.inside>, <mailto:desk@inside>\nContent-Length: 0\n\n")
+	want := "Contact: \"Night desk\" <sip:+15550002222@edge.example>;q=0.7\r\nContact: <tel:+15550003333>;q=0.3\r\n"
+	if got := string(AppendRedirection(nil, m, "edge.example")); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // INV-13: Reason, Retry-After and Warning of a refusal are kept; the agent in a
 // Warning is a host of ours.
 func TestCrossingOfARefusal(t *testing.T) {
