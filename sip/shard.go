@@ -96,7 +96,22 @@ func (s *shard) run(ctx context.Context) {
 		s.turn()
 	}
 	s.turnTimer.Stop()
+	s.lastTurns()
 	s.hangUpAll()
+}
+
+// lastMessages bounds them: the stop does not wait for a flood to end.
+const lastMessages = 64
+
+// lastTurns takes what has arrived already, without waiting: an ACK among it
+// decides whether its caller can be sent a BYE (RFC 3261 §15).
+func (s *shard) lastTurns() {
+	s.edge.draining.Store(true)
+	for range lastMessages {
+		if p, ok := s.port.Receive(0); ok { // not ok: nothing, or a wake-up before something
+			s.receive(s.port.Now(), p)
+		}
+	}
 }
 
 // turn waits for one thing and does what it asks for, then what is due.
