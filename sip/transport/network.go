@@ -61,7 +61,7 @@ func Listen(o Options) (*Network, error) {
 		}
 	}
 	for shard := range o.Shards {
-		p := &port{n: n, shard: shard, tick: o.Tick, in: newInbox(o.QueueMessages, o.QueueBytes)}
+		p := &port{n: n, shard: shard, in: newInbox(o.QueueMessages, o.QueueBytes)}
 		if len(fds[shard]) > 0 {
 			p.sockets = newRawSockets(shard, n.listeners, fds[shard], o.Tick)
 		} else {

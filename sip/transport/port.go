@@ -45,7 +45,6 @@ const (
 type port struct {
 	n       *Network
 	shard   int
-	tick    time.Duration
 	sockets sockets
 	in      *inbox      // shared: many post
 	gate    *gate       // shared
@@ -59,6 +58,8 @@ type port struct {
 }
 
 func (p *port) Receive(wait time.Duration) (Packet, bool) {
+	// A wait of one tick takes a kernel of 250 Hz up to six milliseconds longer, so ticks are no measure of time.
+	until := p.Now().Add(wait)
 	p.clock = time.Time{}
 	if !p.gate.enter() {
 		p.public.store(&p.t)
@@ -101,7 +102,7 @@ func (p *port) Receive(wait time.Duration) (Packet, bool) {
 				continue
 			}
 			if block {
-				wait -= p.tick
+				wait = time.Until(until)
 			}
 			if wait <= 0 || p.gate.isShut() {
 				p.public.store(&p.t)
