@@ -3,7 +3,6 @@ package sip
 import (
 	"bytes"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"trunkline/config"
@@ -108,8 +107,8 @@ func appendURI(b, user []byte, host, params string) []byte {
 // hostPort is host and port of Request-URIs to a trunk: its domain, with the
 // server's port when the domain is the server's host.
 func hostPort(t *trunks.Trunk) string {
-	if t.Domain == t.Server.Host && t.Server.Port != 0 {
-		return t.Domain + ":" + strconv.Itoa(int(t.Server.Port))
+	if own := (config.HostPort{Host: t.Server.Host}); t.Domain == own.String() && t.Server.Port != 0 {
+		return t.Server.String()
 	}
 	return t.Domain
 }

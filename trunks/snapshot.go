@@ -127,6 +127,7 @@ func (b *builder) addTrunk(c config.Trunk) error {
 	if t.Transport == config.TLSTransport && t.TLS.ServerName == "" {
 		t.TLS.ServerName = t.Domain
 	}
+	t.Domain = config.HostPort{Host: t.Domain}.String() // an IPv6 address in brackets: it stands in URIs
 	if before := b.previous.trunks[c.Name]; before != nil {
 		t.usage = before.usage
 	}

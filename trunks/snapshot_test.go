@@ -126,6 +126,16 @@ func TestBuildFillsIn(t *testing.T) {
 	}
 }
 
+// PAR-12: the domain stands in URIs, where an IPv6 address has brackets; the name in a certificate has none.
+func TestDomainFromIPv6(t *testing.T) {
+	for server, want := range map[string]string{`"2001:db8::1"`: "[2001:db8::1]", `"[2001:db8::1]:5070"`: "[2001:db8::1]", "192.0.2.1": "192.0.2.1"} {
+		s := build(t, "sip: {listen: ['tls://[::1]:5061', 'tls://127.0.0.1:5061']}\ntrunks: [{name: a, server: "+server+", transport: tls}]", nil)
+		if got := s.Trunks[0]; got.Domain != want || got.TLS.ServerName != strings.Trim(want, "[]") {
+			t.Errorf("%s: %s, %s", server, got.Domain, got.TLS.ServerName)
+		}
+	}
+}
+
 func TestOutboundProxyIsTheNextHop(t *testing.T) {
 	s := build(t, `trunks: [{name: a, server: sip.example.com, outbound_proxy: "192.0.2.7:5090"}]`, nil)
 	if got := s.Trunks[0]; got.Servers[0].String() != "192.0.2.7:5090" || got.Domain != "sip.example.com" || len(s.Unresolved()) != 0 {

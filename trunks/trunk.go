@@ -9,7 +9,7 @@ import (
 
 // Trunk is one carrier connection.
 type Trunk struct {
-	config.Trunk                  // as configured; Domain and, for tls, TLS.ServerName are filled in
+	config.Trunk                  // as configured; Domain, as it stands in URIs, and for tls TLS.ServerName are filled in
 	Index        int              // position in Snapshot.Trunks, for per-trunk counters of one snapshot
 	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, by SRV priority or with a port; empty: unresolved
 	Plan         Plan             // how this carrier writes numbers
