@@ -126,8 +126,14 @@ func TestSIPpCallsEachWay(t *testing.T) {
 	}
 }
 
-// play lets one SIPp call another through the edge.
+// play lets one SIPp call another through the edge, fifty times a second.
 func (s *stage) play(t *testing.T, direction, transport, caller, callee string, calls int) {
+	t.Helper()
+	s.playAt(t, direction, transport, caller, callee, calls, 50)
+}
+
+// playAt is play at any rate.
+func (s *stage) playAt(t *testing.T, direction, transport, caller, callee string, calls, rate int) {
 	t.Helper()
 	from, to := s.carrier, s.app
 	called, calling := ourNumber, theirNumber
@@ -150,7 +156,7 @@ func (s *stage) play(t *testing.T, direction, transport, caller, callee string, 
 	}
 	answering := SIPp{Scenario: toScenario, Local: calleeAt, Transport: wire}.Start(t)
 	defer answering.Stop()
-	r := SIPp{Scenario: fromScenario, Local: callerAt, Remote: remote, Transport: wire, Service: called, Calls: calls, Rate: 50,
+	r := SIPp{Scenario: fromScenario, Local: callerAt, Remote: remote, Transport: wire, Service: called, Calls: calls, Rate: rate,
 		Pause: 100 * time.Millisecond, Keys: map[string]string{"caller": calling}, Limit: 40 * time.Second}.Run(t)
 	s.quiet(t) // the callee's side of the last BYE, before it is stopped
 	if r.Good != calls || r.Failed != 0 || r.Repeated != 0 {

@@ -16,7 +16,8 @@ type SIPp struct {
 	Scenario  string         // file; see testdata/sipp
 	Local     netip.AddrPort // where it sends from and listens
 	Remote    netip.AddrPort // whom it calls; invalid: it answers
-	Transport string         // "udp" or "tcp" (one connection); empty: udp
+	Transport string         // "udp", "tcp" (one connection) or "tcp-each" (one for each call); empty: udp
+	Lost      int            // percent of the messages that it loses, sent and received
 	Service   string         // called number
 	Calls     int            // zero: 1 to call, no end to answer
 	Rate      int            // calls per second; zero: 10
@@ -75,8 +76,14 @@ func (s SIPp) start(t testing.TB) (p *Process, statistics string) {
 	args := []string{"sipp", "-sf", scenario, "-i", s.Local.Addr().String(), "-p", strconv.Itoa(int(s.Local.Port())), "-nostdin",
 		"-deadcall_wait", "0", "-watchdog_interval", "0", "-buff_size", "8388608",
 		"-trace_stat", "-stf", statistics, "-fd", "1", "-trace_err", "-error_file", filepath.Join(dir, "errors.log")}
-	if s.Transport == "tcp" {
+	switch s.Transport {
+	case "tcp":
 		args = append(args, "-t", "t1")
+	case "tcp-each":
+		args = append(args, "-t", "tn", "-max_socket", "5000")
+	}
+	if s.Lost > 0 {
+		args = append(args, "-lost", strconv.Itoa(s.Lost))
 	}
 	if s.User != "" {
 		args = append(args, "-au", s.User, "-ap", s.Password)

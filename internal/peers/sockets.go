@@ -2,6 +2,7 @@ package peers
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -26,18 +27,18 @@ func DatagramsDropped(bound ...netip.AddrPort) (dropped int) {
 	return dropped
 }
 
-// listening reports whether some process takes datagrams or connections at an IPv4 address. It looks without touching: to try the port
+// listening reports whether some process takes datagrams or connections at an address. It looks without touching: to try the port
 // would take it from the one who is about to have it.
 func listening(at netip.AddrPort) bool {
 	const listen = "0A"
-	for _, table := range []string{"/proc/net/udp", "/proc/net/tcp"} {
+	for _, table := range []string{"/proc/net/udp", "/proc/net/udp6", "/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
 			return true // this kernel does not tell
 		}
 		for line := range strings.Lines(string(text)) {
 			fields := strings.Fields(line)
-			if len(fields) > 3 && fields[1] == kernelAddress(at) && (table == "/proc/net/udp" || fields[3] == listen) {
+			if len(fields) > 3 && fields[1] == kernelAddress(at) && (strings.Contains(table, "udp") || fields[3] == listen) {
 				return true
 			}
 		}
@@ -45,9 +46,11 @@ func listening(at netip.AddrPort) bool {
 	return false
 }
 
-// kernelAddress writes an address as /proc/net/udp does on a little-endian machine.
+// kernelAddress writes an address as the tables of /proc/net do on a little-endian machine: words of 32 bits turned round.
 func kernelAddress(a netip.AddrPort) string {
-	ip := a.Addr().As4()
-	slices.Reverse(ip[:])
-	return strings.ToUpper(hex.EncodeToString(ip[:])) + ":" + strings.ToUpper(hex.EncodeToString([]byte{byte(a.Port() >> 8), byte(a.Port())}))
+	ip := a.Addr().AsSlice()
+	for word := ip; len(word) > 0; word = word[4:] {
+		slices.Reverse(word[:4])
+	}
+	return strings.ToUpper(hex.EncodeToString(ip)) + fmt.Sprintf(":%04X", a.Port())
 }

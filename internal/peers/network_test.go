@@ -1,0 +1,141 @@
+//go:build interop
+
+package peers
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLossyNetwork: one message in ten is lost on each side, each way. Repetition sets up and ends every call all the same, and each has
+// one record.
+func TestLossyNetwork(t *testing.T) {
+	Need(t, "sipp")
+	s := newStage(t, stageOptions{})
+	const calls = 200
+	answering := SIPp{Scenario: scenario("uas.xml"), Local: s.app, Lost: 10}.Start(t)
+	r := SIPp{Scenario: scenario("uac-hold.xml"), Local: FreePort(t, CarrierHost), Remote: s.udp, Service: ourNumber, Calls: calls, Rate: 50,
+		Pause: time.Second, Lost: 10, Keys: map[string]string{"caller": theirNumber}, Limit: 60 * time.Second}.Run(t)
+	if r.Good < calls*99/100 {
+		t.Errorf("%+v", r)
+	}
+	Eventually(t, 40*time.Second, "no call is left", func() bool { return s.Metrics().Sum("trunkline_calls") == 0 })
+	answering.Stop()
+	m := s.Metrics()
+	t.Logf("%+v; repeated by the edge: %.0f; copies it received: %.0f", r, m.Sum("trunkline_sip_retransmissions_total", `direction="tx"`),
+		m.Sum("trunkline_sip_retransmissions_total", `direction="rx"`))
+	s.Stop()
+	if n := len(s.Records()); n != calls {
+		t.Errorf("%d records of %d calls", n, calls)
+	}
+}
+
+// TestIPv6MeetsIPv4: a carrier on IPv6 and an application on IPv4, and the other way round, called and calling, over UDP and TCP.
+func TestIPv6MeetsIPv4(t *testing.T) {
+	Need(t, "sipp")
+	for _, test := range []struct{ transport, carrierHost, appHost string }{{"udp", "::1", AppHost}, {"tcp", "::1", AppHost}, {"udp", CarrierHost, "::1"}, {"tcp", CarrierHost, "::1"}} {
+		t.Run(test.transport+" from "+test.carrierHost, func(t *testing.T) {
+			edges := map[bool]netip.AddrPort{true: FreePort(t, "::1"), false: FreePort(t, EdgeHost)} // by whether IPv6
+			carrier, app := FreePort(t, test.carrierHost), FreePort(t, test.appHost)
+			e := StartEdge(t, EdgeOptions{Config: strings.NewReplacer("$six", edges[true].String(), "$four", edges[false].String(), "$hostOfCarrier", test.carrierHost, "$carrier", carrier.String(),
+				"$hostOfApp", test.appHost, "$app", app.String(), "$number", ourNumber, "$transport", test.transport).Replace(`
+sip: {listen: ["udp://$six", "tcp://$six", "udp://$four", "tcp://$four"]}
+media: {relay: true, ports: 10000-10999}
+trunks: [{name: carrier, server: "$carrier", transport: $transport, source_addresses: ["$hostOfCarrier"]}]
+agents: [{name: app, destinations: [{uri: "sip:$app;transport=$transport"}], source_addresses: ["$hostOfApp"]}]
+numbers: [{number: "$number", trunk: carrier, inbound_agent: app, outbound_agent: app}]
+`)})
+			for _, way := range []struct {
+				from, to       netip.AddrPort
+				called, caller string
+			}{{carrier, app, ourNumber, theirNumber}, {app, carrier, theirNumber, ourNumber}} {
+				answering := SIPp{Scenario: scenario("uas.xml"), Local: way.to, Transport: test.transport}.Start(t)
+				r := SIPp{Scenario: scenario("uac-reinvite.xml"), Local: FreePort(t, way.from.Addr().String()), Remote: edges[way.from.Addr().Is6()],
+					Transport: test.transport, Service: way.called, Calls: 20, Rate: 50, Keys: map[string]string{"caller": way.caller}, Limit: 20 * time.Second}.Run(t)
+				if r.Good != 20 || r.Repeated != 0 {
+					t.Errorf("from %s: %+v", way.from, r)
+				}
+				Eventually(t, 5*time.Second, "no call is left", func() bool { return e.Metrics().Sum("trunkline_calls") == 0 })
+				answering.Stop()
+			}
+		})
+	}
+}
+
+// TestEveryAddressOfTheHost: an edge that listens on all addresses answers from the one that was called, and describes media there.
+func TestEveryAddressOfTheHost(t *testing.T) {
+	Need(t, "sipp")
+	port := FreePort(t, EdgeHost).Port()
+	app := FreePort(t, AppHost)
+	e := StartEdge(t, EdgeOptions{Config: fmt.Sprintf(`
+sip: {listen: ["udp://0.0.0.0:%d", "tcp://0.0.0.0:%[1]d"], public_address: 127.0.0.1}
+media: {relay: true, ports: 10000-10999}
+trunks: [{name: carrier, server: "127.0.0.2:5060", source_addresses: ["127.0.0.2"]}]
+agents: [{name: app, destinations: [{uri: "sip:%s"}], source_addresses: [127.0.0.3]}]
+numbers: [{number: %q, trunk: carrier, inbound_agent: app, outbound_agent: app}]
+`, port, app, ourNumber)})
+	answering := SIPp{Scenario: scenario("uas.xml"), Local: app}.Start(t)
+	for _, host := range []string{"127.0.0.1", "127.0.0.7"} {
+		for _, transport := range []string{"udp", "tcp"} {
+			r := SIPp{Scenario: scenario("uac.xml"), Local: FreePort(t, CarrierHost), Remote: netip.AddrPortFrom(netip.MustParseAddr(host), port), Transport: transport,
+				Service: ourNumber, Calls: 10, Rate: 50, Keys: map[string]string{"caller": theirNumber}, Limit: 20 * time.Second}.Run(t)
+			if r.Good != 10 || r.Repeated != 0 {
+				t.Errorf("at %s over %s: %+v", host, transport, r)
+			}
+		}
+	}
+	Eventually(t, 5*time.Second, "no call is left", func() bool { return e.Metrics().Sum("trunkline_calls") == 0 })
+	answering.Stop()
+}
+
+// TestConnectionPerCall: a carrier that opens a connection for each call and drops it afterwards costs no descriptors in the end.
+func TestConnectionPerCall(t *testing.T) {
+	Need(t, "sipp")
+	s := newStage(t, stageOptions{transport: "tcp"})
+	before := s.footprint()
+	answering := SIPp{Scenario: scenario("uas.xml"), Local: s.app, Transport: "tcp"}.Start(t)
+	r := SIPp{Scenario: scenario("uac.xml"), Local: FreePort(t, CarrierHost), Remote: s.udp, Transport: "tcp-each", Service: ourNumber, Calls: 500, Rate: 200,
+		Pause: 100 * time.Millisecond, Keys: map[string]string{"caller": theirNumber}, Limit: 30 * time.Second}.Run(t)
+	if r.Good != 500 || r.Failed != 0 {
+		t.Errorf("%+v", r)
+	}
+	s.quiet(t)
+	answering.Stop()
+	Eventually(t, 10*time.Second, "the connections are gone", func() bool {
+		now := s.footprint()
+		return now.files <= before.files+3 && now.goroutines <= before.goroutines+6
+	})
+}
+
+// TestLoopEnds: an application that is its own carrier: the call goes round until Max-Forwards ends it, and nothing is left.
+func TestLoopEnds(t *testing.T) {
+	Need(t, "sipp")
+	edge := FreePort(t, EdgeHost)
+	e := StartEdge(t, EdgeOptions{Config: fmt.Sprintf(`
+sip: {listen: ["udp://%s"]}
+media: {relay: true, ports: 10000-10999}
+trunks: [{name: carrier, server: "%[1]s", source_addresses: ["127.0.0.2"]}]
+agents: [{name: app, destinations: [{uri: "sip:127.0.0.3:5060"}], source_addresses: [127.0.0.3, 127.0.0.1]}]
+numbers: [{number: %q, trunk: carrier, inbound_agent: app, outbound_agent: app}]
+`, edge, ourNumber)})
+	r := SIPp{Scenario: scenario("uac.xml"), Local: FreePort(t, AppHost), Remote: edge, Service: theirNumber, Calls: 5, Rate: 50,
+		Keys: map[string]string{"caller": ourNumber}, Limit: 20 * time.Second}.Run(t)
+	if r.Failed != 5 {
+		t.Errorf("%+v", r)
+	}
+	Eventually(t, 10*time.Second, "no call is left", func() bool { return e.Metrics().Sum("trunkline_calls") == 0 })
+	e.Stop()
+	records := e.Records()
+	if len(records) < 10 || len(records) > 5*71 {
+		t.Errorf("%d calls went round", len(records))
+	}
+	for _, r := range records {
+		if r.Outcome == "answered" {
+			t.Fatalf("%+v", r)
+		}
+	}
+	t.Logf("%d calls went round", len(records))
+}

@@ -1,0 +1,45 @@
+//go:build interop
+
+package peers
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestReloadUnderLoad: SIGHUP after SIGHUP, with other trunks, numbers and mistakes each time, is not heard in any call.
+func TestReloadUnderLoad(t *testing.T) {
+	Need(t, "sipp")
+	s := newStage(t, stageOptions{relay: true, media: "ports: 10000-13999"})
+	o, reloads := s.options, 0
+	r := s.load(t, run{calls: 2400, rate: 300, hold: 500 * time.Millisecond, during: func() {
+		for range 4 {
+			reloads++
+			o.trunk = fmt.Sprintf("cps_limit: %d\n    max_calls: %d", 1000+reloads, 5000+reloads)
+			o.more = fmt.Sprintf("log: {level: %s}", []string{"info", "warn", "error", "nonsense"}[reloads%4])
+			s.Configure(EdgeOptions{Config: s.config(o)})
+			s.Signal(syscall.SIGHUP)
+			time.Sleep(20 * time.Millisecond) // two signals that are not yet delivered are one
+		}
+	}})
+	if r.Good != 2400 || r.Repeated != 0 {
+		t.Errorf("%+v after %d reloads", r, reloads)
+	}
+	s.Stop()
+	checkRecords(t, s.Edge, 2400)
+}
+
+// TestLoadOverStreams: all calls over one connection on each side, TCP and TLS.
+func TestLoadOverStreams(t *testing.T) {
+	Need(t, "sipp")
+	for _, transport := range []string{"tcp", "tls"} {
+		t.Run(transport, func(t *testing.T) {
+			s := newStage(t, stageOptions{transport: transport})
+			s.playAt(t, "inbound", transport, "uac.xml", "uas.xml", 1500, 300)
+			s.Stop()
+			checkRecords(t, s.Edge, 1500)
+		})
+	}
+}
