@@ -39,6 +39,7 @@ type EdgeOptions struct {
 func StartEdge(t testing.TB, o EdgeOptions) *Edge {
 	t.Helper()
 	e := NewEdge(t, o)
+	t.Cleanup(e.bugs)
 	e.WaitFor(20*time.Second, "it takes calls", func() bool {
 		code, _ := e.Get("/readyz")
 		return code == http.StatusOK
@@ -57,6 +58,16 @@ func NewEdge(t testing.TB, o EdgeOptions) *Edge {
 	e.Configure(o)
 	e.Process = Start(t, Spec{Name: "trunkline", Dir: dir, Env: o.Env, Args: []string{Binary(t), "serve", "--config", e.File}})
 	return e
+}
+
+// bugs fails the test when the edge has met one: a panic, a data race in a binary that looks for them.
+func (e *Edge) bugs() {
+	e.Stop()
+	for _, sign := range []string{"panic", "DATA RACE", "fatal error:"} {
+		if strings.Contains(e.Log(), sign) {
+			e.t.Errorf("the edge's log has %q", sign)
+		}
+	}
 }
 
 // Configure writes the configuration anew, for a reload. Data of the options is not looked at.

@@ -3,6 +3,7 @@
 package peers
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,4 +103,21 @@ func TestTwoEdgesOnOneStore(t *testing.T) {
 		t.Error(log)
 	}
 	first.play(t, "inbound", "udp", "uac.xml", "uas.xml", 5)
+}
+
+// TestTwoEdgesOnOnePort: the second edge on a SIP port says so and ends. Shards share a port among themselves, which must not let
+// another process in: it would take half of the messages.
+func TestTwoEdgesOnOnePort(t *testing.T) {
+	Need(t, "sipp")
+	for _, shards := range []int{1, 2} {
+		first := newStage(t, stageOptions{sip: fmt.Sprintf("shards: %d", shards)})
+		second := NewEdge(t, EdgeOptions{Config: first.config(first.options)})
+		if status := second.Wait(10 * time.Second); status != 1 {
+			t.Errorf("%d shards: exit status %d", shards, status)
+		}
+		if log := second.Log(); !strings.Contains(log, "sip.listen") || !strings.Contains(log, first.udp.String()) || !strings.Contains(log, "in use") {
+			t.Errorf("%d shards: %s", shards, log)
+		}
+		first.play(t, "inbound", "udp", "uac.xml", "uas.xml", 20)
+	}
 }
