@@ -82,6 +82,7 @@ func TestKamailioChallengesCalls(t *testing.T) {
 
 // TestKamailioStaleNonce: a nonce that has grown too old is replaced without anybody noticing.
 func TestKamailioStaleNonce(t *testing.T) {
+	t.Parallel()
 	s := newCarrierStage(t, "udp", Kamailio{NonceLife: 1}, login("udp", "s3cret"))
 	for range 3 {
 		if r := s.out(t, 2); r.Good != 2 || r.Repeated != 0 {
@@ -135,6 +136,7 @@ func (s *carrierStage) becomes(t *testing.T, limit time.Duration, state string) 
 
 // TestKamailioRegistrar: the edge registers, refreshes with one REGISTER each, is called at its contact, and takes the binding back.
 func TestKamailioRegistrar(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			s := newCarrierStage(t, transport, Kamailio{MaxExpires: 3}, "register: true\n    "+login(transport, "s3cret"))
@@ -160,6 +162,7 @@ func TestKamailioRegistrar(t *testing.T) {
 
 // TestKamailioRefusesRegistration: wrong credentials are tried once, not again and again until the account is locked.
 func TestKamailioRefusesRegistration(t *testing.T) {
+	t.Parallel()
 	s := newCarrierStage(t, "udp", Kamailio{}, "register: true\n    "+login("udp", "wrong"))
 	s.becomes(t, 5*time.Second, "auth_failed")
 	all, answered := s.kamailio.Seen("REGISTER")
@@ -180,6 +183,7 @@ func TestKamailioRefusesRegistration(t *testing.T) {
 
 // TestKamailioComesBack: a registrar that restarts has forgotten nonces and bindings; the edge registers anew.
 func TestKamailioComesBack(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			s := newCarrierStage(t, transport, Kamailio{MaxExpires: 3}, "register: true\n    "+login(transport, "s3cret"))

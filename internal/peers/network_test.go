@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trunkline/internal/carrier"
 )
 
 // TestLossyNetwork: one message in ten is lost on each side, each way. Repetition sets up and ends every call all the same, and each has
 // one record.
 func TestLossyNetwork(t *testing.T) {
+	t.Parallel()
 	Need(t, "sipp")
 	s := newStage(t, stageOptions{})
 	const calls = 200
@@ -35,12 +38,13 @@ func TestLossyNetwork(t *testing.T) {
 
 // TestIPv6MeetsIPv4: a carrier on IPv6 and an application on IPv4, and the other way round, called and calling, over UDP and TCP.
 func TestIPv6MeetsIPv4(t *testing.T) {
+	t.Parallel()
 	Need(t, "sipp")
 	for _, test := range []struct{ transport, carrierHost, appHost string }{{"udp", "::1", AppHost}, {"tcp", "::1", AppHost}, {"udp", CarrierHost, "::1"}, {"tcp", CarrierHost, "::1"}} {
 		t.Run(test.transport+" from "+test.carrierHost, func(t *testing.T) {
 			edges := map[bool]netip.AddrPort{true: FreePort(t, "::1"), false: FreePort(t, EdgeHost)} // by whether IPv6
-			carrier, app := FreePort(t, test.carrierHost), FreePort(t, test.appHost)
-			e := StartEdge(t, EdgeOptions{Config: strings.NewReplacer("$six", edges[true].String(), "$four", edges[false].String(), "$hostOfCarrier", test.carrierHost, "$carrier", carrier.String(),
+			trunk, app := FreePort(t, test.carrierHost), FreePort(t, test.appHost)
+			e := StartEdge(t, EdgeOptions{Config: strings.NewReplacer("$six", edges[true].String(), "$four", edges[false].String(), "$hostOfCarrier", test.carrierHost, "$carrier", trunk.String(),
 				"$hostOfApp", test.appHost, "$app", app.String(), "$number", ourNumber, "$transport", test.transport).Replace(`
 sip: {listen: ["udp://$six", "tcp://$six", "udp://$four", "tcp://$four"]}
 media: {relay: true, ports: 10000-10999}
@@ -51,7 +55,7 @@ numbers: [{number: "$number", trunk: carrier, inbound_agent: app, outbound_agent
 			for _, way := range []struct {
 				from, to       netip.AddrPort
 				called, caller string
-			}{{carrier, app, ourNumber, theirNumber}, {app, carrier, theirNumber, ourNumber}} {
+			}{{trunk, app, ourNumber, theirNumber}, {app, trunk, theirNumber, ourNumber}} {
 				answering := SIPp{Scenario: scenario("uas.xml"), Local: way.to, Transport: test.transport}.Start(t)
 				r := SIPp{Scenario: scenario("uac-reinvite.xml"), Local: FreePort(t, way.from.Addr().String()), Remote: edges[way.from.Addr().Is6()],
 					Transport: test.transport, Service: way.called, Calls: 20, Rate: 50, Keys: map[string]string{"caller": way.caller}, Limit: 20 * time.Second}.Run(t)
@@ -138,4 +142,50 @@ numbers: [{number: %q, trunk: carrier, inbound_agent: app, outbound_agent: app}]
 		}
 	}
 	t.Logf("%d calls went round", len(records))
+}
+
+// TestConnectionCutDuringCall: the connection that a call came over breaks while it is up. The other side's BYE finds the caller all the
+// same, at its contact over a new connection (TRN-06), and the caller's own BYE comes over one too.
+func TestConnectionCutDuringCall(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"carrier", "app"} {
+		t.Run("the "+from+" hangs up", func(t *testing.T) {
+			// The application's later connections leave from the address that the kernel prefers towards the edge.
+			s := newStage(t, stageOptions{app: FreePort(t, EdgeHost), appTransport: "tcp", relay: true, media: "ports: 10000-10999"})
+			c := newCarrier(t, s)
+			front := FreePort(t, EdgeHost)
+			wire := NewWire(t, front, s.udp)
+			app, err := carrier.StartApp(t.Context(), carrier.AppOptions{Listen: s.app, Edge: front, Transport: "tcp"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer app.Close()
+			call, err := app.Call(t.Context(), ourNumber, theirNumber)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wire.Cut()
+			time.Sleep(500 * time.Millisecond)
+			if n := s.Metrics().Sum("trunkline_calls", `state="answered"`); n != 1 {
+				t.Errorf("%g calls are up after the cut, want the one", n)
+			}
+			start := time.Now()
+			if from == "carrier" {
+				c.Close() // hangs up
+				s.over(t, call)
+			} else if err := call.HangUp(t.Context()); err != nil {
+				t.Error(err)
+			}
+			s.quiet(t)
+			if took := time.Since(start); took > 3*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			s.Stop()
+			for _, r := range s.Records() {
+				if want := map[string]string{"carrier": "callee", "app": "caller"}[from]; r.Outcome != "answered" || r.EndedBy != want {
+					t.Errorf("%+v", r)
+				}
+			}
+		})
+	}
 }

@@ -13,6 +13,7 @@ import (
 // TestUnreachableTrunk: an edge starts whatever its trunks do, and a call to one where nobody listens fails at once, over each
 // transport: the application hears a 503 or 502, not 32 seconds of silence, and the record says why.
 func TestUnreachableTrunk(t *testing.T) {
+	t.Parallel()
 	Need(t, "sipp")
 	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
@@ -40,6 +41,7 @@ func TestUnreachableTrunk(t *testing.T) {
 
 // TestSilentTrunk: a carrier that takes packets and says nothing costs Timer B and no more; the INVITE is repeated as RFC 3261 wants.
 func TestSilentTrunk(t *testing.T) {
+	t.Parallel()
 	Need(t, "sipp")
 	s := newStage(t, stageOptions{trunk: "timers: {timer_b: 4s}"})
 	silent, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.carrier))
@@ -87,6 +89,7 @@ func TestSilentTrunk(t *testing.T) {
 // TestAgentGoesAway: an application that dies in the middle of its calls leaves nothing behind: the carrier's hang-up is answered at
 // once, and the edge gives the other side up.
 func TestAgentGoesAway(t *testing.T) {
+	t.Parallel()
 	Need(t, "sipp")
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {

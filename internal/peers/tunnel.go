@@ -31,6 +31,28 @@ func TunnelIn(t testing.TB, listen, remote netip.AddrPort, config *tls.Config) {
 	startTunnel(t, tls.NewListener(listenTCP(t, listen), config), func() (net.Conn, error) { return net.Dial("tcp", remote.String()) })
 }
 
+// Wire passes TCP on unchanged from listen to remote, leaving from the host of listen, until cut.
+type Wire struct{ tunnel *tunnel }
+
+// NewWire opens a wire.
+func NewWire(t testing.TB, listen, remote netip.AddrPort) Wire {
+	t.Helper()
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: listen.Addr().AsSlice()}}
+	return Wire{startTunnel(t, listenTCP(t, listen), func() (net.Conn, error) { return dialer.Dial("tcp", remote.String()) })}
+}
+
+// Cut resets the connections there are; new ones may be opened.
+func (w Wire) Cut() {
+	w.tunnel.mu.Lock()
+	defer w.tunnel.mu.Unlock()
+	for c := range w.tunnel.open {
+		if c, ok := c.(*net.TCPConn); ok {
+			c.SetLinger(0) // RST in place of FIN
+		}
+		c.Close()
+	}
+}
+
 func listenTCP(t testing.TB, at netip.AddrPort) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", at.String())
@@ -41,7 +63,7 @@ func listenTCP(t testing.TB, at netip.AddrPort) net.Listener {
 }
 
 // startTunnel runs until the test ends.
-func startTunnel(t testing.TB, listener net.Listener, dial func() (net.Conn, error)) {
+func startTunnel(t testing.TB, listener net.Listener, dial func() (net.Conn, error)) *tunnel {
 	u := &tunnel{listener: listener, dial: dial, open: map[net.Conn]bool{}}
 	u.copying.Go(func() { // ends when the listener closes
 		for {
@@ -61,6 +83,7 @@ func startTunnel(t testing.TB, listener net.Listener, dial func() (net.Conn, err
 		u.mu.Unlock()
 		u.copying.Wait()
 	})
+	return u
 }
 
 // join copies both ways until either side closes.
