@@ -220,6 +220,7 @@ func (c *Cache) Challenged(now time.Time, m *wire.Message, a *Attempt) error {
 			break
 		}
 		if s != nil && !c.maySend(s, &one, a) {
+			s.learned = time.Time{} // the next request waits to be asked: unasked, each would be refused twice
 			return ErrRejected
 		}
 		s = c.learn(now, s, proxy, algorithm, qop, &one)

@@ -197,6 +197,23 @@ func TestAUTH04(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a refused password goes out once a request", func(t *testing.T) {
+		c := newClient(t, account)
+		for range 3 {
+			c.a = Attempt{}
+			if n := len(c.lines()); n != 0 {
+				t.Fatalf("%d lines unasked after a refusal", n)
+			}
+			c.challenged(nil, 401, www+n1)
+			c.one()
+			c.challenged(ErrRejected, 401, www+n1)
+		}
+		c.a = Attempt{} // and once it is accepted again, nobody has to ask
+		c.challenged(nil, 401, www+n2)
+		c.one()
+		c.a = Attempt{}
+		c.one()
+	})
 	t.Run("a flood of realms ends", func(t *testing.T) {
 		c := newClient(t, account)
 		for i := range maxRounds {
