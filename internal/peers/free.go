@@ -3,7 +3,9 @@ package peers
 import (
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 )
 
@@ -15,22 +17,36 @@ const (
 	StrangeHost = "127.0.0.4"
 )
 
-// FreePort returns a port of the loopback address host on which nothing listens at the moment, over UDP and TCP.
+// Ports are handed out below the range from which the kernel takes the ports of outgoing connections (32768 and up), and
+// below those of media (10000 and up): a port that is free now is still free when a peer binds it a second later.
+const (
+	firstPort = 6200
+	lastPort  = 9799
+)
+
+// handedOut counts the ports given to this process's tests; each starts elsewhere, so that two runs seldom meet.
+var handedOut atomic.Uint32
+
+func init() { handedOut.Store(uint32(os.Getpid()) * 64) }
+
+// FreePort returns a port of the loopback address host on which nothing listens at the moment, over UDP and TCP, and which
+// no other caller in this process was given lately.
 func FreePort(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
-	for range 50 {
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	for range (lastPort - firstPort + 1) / 2 {
+		port := firstPort + 2*(handedOut.Add(1)%((lastPort-firstPort+1)/2)) // the odd one above it is for peers that take a second, as baresip does for TLS
+		text := net.JoinHostPort(host, strconv.Itoa(int(port)))
+		listener, err := net.Listen("tcp", text)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		address := listener.Addr().(*net.TCPAddr).AddrPort()
-		socket, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(int(address.Port()))))
 		listener.Close()
+		socket, err := net.ListenPacket("udp", text)
 		if err != nil {
-			continue // taken over UDP
+			continue
 		}
 		socket.Close()
-		return address
+		return netip.MustParseAddrPort(text)
 	}
 	t.Fatal("no port is free over UDP and TCP")
 	return netip.AddrPort{}

@@ -14,9 +14,15 @@ func Need(t testing.TB, commands ...string) {
 		if _, err := exec.LookPath(command); err == nil {
 			continue
 		}
-		if ci := os.Getenv("CI"); ci != "" && ci != "false" {
-			t.Fatalf("%s is not installed, and CI=%s wants it", command, ci)
-		}
-		t.Skipf("%s is not installed", command)
+		absent(t, command)
 	}
+}
+
+// absent skips, or under continuous integration fails, for want of what.
+func absent(t testing.TB, what string) {
+	t.Helper()
+	if ci := os.Getenv("CI"); ci != "" && ci != "false" {
+		t.Fatalf("%s is not installed, and CI=%s wants it", what, ci)
+	}
+	t.Skipf("%s is not installed", what)
 }

@@ -10,7 +10,9 @@ import (
 )
 
 // TestPacing: ten calls a second are allowed and thirty are asked for. The carrier, which refuses the eleventh of any rolling second,
-// refuses none; what cannot wait is refused by the edge, with Retry-After, and everything is in the records.
+// refuses hardly any: it counts when it gets round to a message, so that a busy machine may make two seconds look like one
+// (TestPacedOnTheWire counts by the kernel's clock, and allows none). What cannot wait is refused by the edge, with
+// Retry-After, and everything is in the records.
 func TestPacing(t *testing.T) {
 	t.Parallel()
 	Need(t, "sipp")
@@ -26,8 +28,9 @@ func TestPacing(t *testing.T) {
 		Pause: 10 * time.Millisecond, Keys: map[string]string{"caller": ourNumber}, Limit: 40 * time.Second}.Run(t)
 	took := time.Since(start)
 	s.quiet(t)
-	if n := c.Throttled(); n != 0 {
-		t.Errorf("the carrier refused %d calls", n)
+	refused := int(c.Throttled())
+	if refused > 3 {
+		t.Errorf("the carrier refused %d calls", refused)
 	}
 	if n := c.Peak(); n > limit {
 		t.Errorf("%d calls in one second", n)
@@ -44,7 +47,7 @@ func TestPacing(t *testing.T) {
 	for _, r := range s.Records() {
 		outcomes[r.Outcome]++
 	}
-	if outcomes["answered"] != r.Good || outcomes["answered"]+outcomes["throttled"] != calls {
+	if outcomes["answered"] != r.Good || outcomes["carrier_error"] != refused || outcomes["answered"]+outcomes["throttled"]+refused != calls {
 		t.Errorf("%v, SIPp says %+v", outcomes, r)
 	}
 }
