@@ -91,13 +91,16 @@ func testTrunk(ctx context.Context, cmd *cobra.Command, f trunkFlags) error {
 	}
 	defer stop()
 	out, talk := cmd.OutOrStdout(), cmd.ErrOrStderr()
-	o := probe.Options{Engine: edge, Trunk: t, Register: f.register, From: f.from, To: f.to, Timeout: f.timeout}
+	o := probe.Request{Trunk: t, From: f.from, To: f.to, Timeout: f.timeout, Messages: f.output == "ladder"}
 	if f.output == "text" {
 		o.Progress = func(s probe.Step) { printStep(out, s) }
 	} else {
 		o.Progress = func(s probe.Step) { printStep(talk, s) }
 	}
-	report := probe.Run(ctx, o)
+	report, err := probe.New(probe.Options{Engine: edge}).Run(ctx, o)
+	if err != nil {
+		return err
+	}
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
@@ -214,21 +217,21 @@ func localTowards(remote netip.AddrPort) (netip.Addr, error) {
 var marks = map[probe.Verdict]string{probe.Pass: "✓", probe.Fail: "✗", probe.Inconclusive: "?", probe.Skipped: "-"}
 
 func printStep(w io.Writer, s probe.Step) {
-	fmt.Fprintf(w, "%s %-9s %s (%d ms)\n", marks[s.Verdict], s.Name, s.Detail, s.Duration.Milliseconds())
+	fmt.Fprintf(w, "%s %-9s %s (%d ms)\n", marks[s.Verdict], s.Name, s.Message, s.Duration.D().Milliseconds())
 	if s.Fix != "" {
-		fmt.Fprintf(w, "            cause: %s\n            fix:   %s\n", s.Cause, s.Fix)
+		fmt.Fprintf(w, "            cause: %s\n            fix:   %s\n", s.Code, s.Fix)
 	}
 }
 
 func printChecks(w io.Writer, r probe.Report) {
 	fmt.Fprintln(w)
 	for _, c := range r.Checks {
-		fmt.Fprintf(w, "%s %s: %s", marks[c.Verdict], c.Name, c.Verdict)
-		if c.Cause != "" {
-			fmt.Fprintf(w, " (%s)", c.Cause)
+		fmt.Fprintf(w, "%s %s: %s", marks[c.Verdict], c.Check, c.Verdict)
+		if c.Code != "" {
+			fmt.Fprintf(w, " (%s)", c.Code)
 		}
 		if c.Verdict == probe.Skipped {
-			fmt.Fprintf(w, " (%s: %s)", c.Detail, c.Fix)
+			fmt.Fprintf(w, " (%s: %s)", c.Message, c.Fix)
 		}
 		fmt.Fprintln(w)
 	}

@@ -40,8 +40,8 @@ func TestTrunkTest(t *testing.T) {
 		}{
 			{"good credentials, by REGISTER and a call", server, "customer", "s3cret", authority.File, []string{"--register", "--to", theirNumber}, 0, "", ""},
 			{"good credentials, by a call alone", server, "customer", "s3cret", authority.File, []string{"--to", theirNumber}, 0, "", ""},
-			{"a wrong password, by REGISTER", server, "customer", "wrong", authority.File, []string{"--register"}, 3, "credentials_valid", "wrong_credentials"},
-			{"a wrong password, by a call", server, "customer", "wrong", authority.File, []string{"--to", theirNumber}, 3, "credentials_valid", "wrong_credentials"},
+			{"a wrong password, by REGISTER", server, "customer", "wrong", authority.File, []string{"--register"}, 3, "credentials_valid", "wrong_password"},
+			{"a wrong password, by a call", server, "customer", "wrong", authority.File, []string{"--to", theirNumber}, 3, "credentials_valid", "wrong_password"},
 			{"an unknown user", server, "nobody", "s3cret", authority.File, []string{"--register"}, 3, "credentials_valid", "unknown_user"},
 			{"no credentials at all", server, "", "", authority.File, []string{"--to", theirNumber}, 3, "credentials_valid", "missing_credentials"},
 			{"a closed port", closed, "customer", "s3cret", authority.File, []string{"--register", "--to", theirNumber}, 3, "credentials_valid", "unreachable"},
@@ -76,7 +76,7 @@ func TestTrunkTest(t *testing.T) {
 					t.Error("the password is shown")
 				}
 				var report struct {
-					Checks []struct{ Name, Verdict, Cause, Fix string }
+					Checks []struct{ Check, Verdict, Code, Fix string }
 				}
 				if err := json.Unmarshal([]byte(out), &report); err != nil {
 					t.Fatalf("%v: %s", err, out)
@@ -84,7 +84,7 @@ func TestTrunkTest(t *testing.T) {
 				found := test.check == ""
 				for _, c := range report.Checks {
 					switch {
-					case c.Name == test.check && c.Verdict == "fail" && c.Cause == test.cause && c.Fix != "":
+					case c.Check == test.check && c.Verdict == "fail" && c.Code == test.cause && c.Fix != "":
 						found = true
 					case c.Verdict == "fail" && test.check == "":
 						t.Errorf("%+v", c)

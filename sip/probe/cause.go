@@ -15,7 +15,7 @@ const (
 	NoAddress          Cause = "no_address"          // the server's name has no address
 	NoResponse         Cause = "no_response"         // silence
 	Unreachable        Cause = "unreachable"         // ICMP, connection refused, TLS
-	WrongCredentials   Cause = "wrong_credentials"   // the answer to the challenge was refused
+	WrongPassword      Cause = "wrong_password"      // the answer to the challenge was refused
 	MissingCredentials Cause = "missing_credentials" // challenged, and there is nothing to answer with
 	WrongRealm         Cause = "wrong_realm"         // challenged for a realm other than the configured one
 	UnsupportedDigest  Cause = "unsupported_digest"  // no algorithm in common
@@ -34,7 +34,7 @@ var fixes = map[Cause]string{
 	NoAddress:          "check the spelling of the server; an address can be given in its place",
 	NoResponse:         "check server, port and transport, and that a firewall lets this host's address through; some carriers are silent to addresses that are not on their list",
 	Unreachable:        "check port and transport: nothing listens there, or TLS was refused",
-	WrongCredentials:   "check user name and password; some carriers want the authentication user, not the number",
+	WrongPassword:      "check user name and password; some carriers want the authentication user, not the number",
 	MissingCredentials: "the carrier wants digest authentication: give --auth-user and --auth-password-file",
 	WrongRealm:         "the carrier asks for another realm than the configured one: correct or empty realm",
 	UnsupportedDigest:  "ask the carrier for MD5, SHA-256 or SHA-512-256 with qop auth",
@@ -58,14 +58,14 @@ func challengeCause(err error) Cause {
 	case errors.Is(err, digest.ErrUnsupported), errors.Is(err, digest.ErrNoChallenge):
 		return UnsupportedDigest
 	}
-	return WrongCredentials
+	return WrongPassword
 }
 
 // statusCause says what a refusal means for a method.
 func statusCause(method string, code int) Cause {
 	switch {
 	case code == 401 || code == 407:
-		return WrongCredentials
+		return WrongPassword
 	case code == 403:
 		return Forbidden
 	case code == 404 && method == "REGISTER":
@@ -82,5 +82,5 @@ func statusCause(method string, code int) Cause {
 
 // failed returns a step's cause, its words and its fix.
 func (s *Step) failed(v Verdict, c Cause, format string, args ...any) {
-	s.Verdict, s.Cause, s.Detail, s.Fix = v, c, fmt.Sprintf(format, args...), fixes[c]
+	s.Verdict, s.Code, s.Message, s.Fix = v, c, fmt.Sprintf(format, args...), fixes[c]
 }

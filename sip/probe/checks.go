@@ -1,15 +1,15 @@
 package probe
 
 // checks answers the user's questions from the steps.
-func checks(steps []Step, o Options) []Check {
-	return []Check{credentials(steps, o), outbound(steps, o)}
+func checks(steps []Step, o Request) []Result {
+	return []Result{credentials(steps, o), {Check: Inbound, Verdict: Skipped, Message: "no number was dialled in", Fix: "name a number of the trunk"}, outbound(steps, o)}
 }
 
 // credentials are proven by REGISTER where the trunk registers, else by an
 // INVITE that got past the challenge. The first of them that proves or disproves
 // them decides.
-func credentials(steps []Step, o Options) Check {
-	var open *Check
+func credentials(steps []Step, o Request) Result {
+	var open *Result
 	for _, name := range [...]string{"REGISTER", "INVITE"} {
 		s := find(steps, name)
 		if s == nil {
@@ -26,25 +26,25 @@ func credentials(steps []Step, o Options) Check {
 	if open != nil {
 		return *open
 	}
-	return unproven(Check{Name: "credentials_valid"}, steps, "nothing was sent that the carrier would challenge", "give --register, or a number to call with --to")
+	return unproven(Result{Check: Credentials}, steps, "nothing was sent that the carrier would challenge", "give --register, or a number to call with --to")
 }
 
 // proof is what one step says of the credentials; without any the carrier knows
 // us by our address, and that is what is proven.
-func proof(s *Step, credentials bool) Check {
-	c := Check{Name: "credentials_valid", Cause: s.Cause, Detail: s.Detail, Fix: s.Fix}
-	took := s.Verdict == Pass || pastChallenge(s.Cause)
-	switch s.Cause {
-	case WrongCredentials, MissingCredentials, UnknownUser, WrongRealm, UnsupportedDigest, NoResponse, Unreachable:
+func proof(s *Step, credentials bool) Result {
+	c := Result{Check: Credentials, Code: s.Code, Message: s.Message, Fix: s.Fix}
+	took := s.Verdict == Pass || pastChallenge(s.Code)
+	switch s.Code {
+	case WrongPassword, MissingCredentials, UnknownUser, WrongRealm, UnsupportedDigest, NoResponse, Unreachable:
 		c.Verdict = s.Verdict
 		return c
 	}
 	switch {
 	case took && s.proven, s.Verdict == Pass && !credentials:
-		return Check{Name: c.Name, Verdict: Pass}
+		return Result{Check: c.Check, Verdict: Pass}
 	case s.Verdict == Pass:
-		return Check{Name: c.Name, Verdict: Inconclusive, Cause: NotChallenged, Detail: "the carrier takes it without asking for credentials", Fix: fixes[NotChallenged]}
-	case s.Cause == Forbidden && !credentials:
+		return Result{Check: c.Check, Verdict: Inconclusive, Code: NotChallenged, Message: "the carrier takes it without asking for credentials", Fix: fixes[NotChallenged]}
+	case s.Code == Forbidden && !credentials:
 		c.Verdict = Fail
 		return c
 	}
@@ -56,8 +56,8 @@ func proof(s *Step, credentials bool) Check {
 func pastChallenge(c Cause) bool { return c == NumberNotFound || c == RateLimited }
 
 // outbound is proven by an INVITE that the carrier took up.
-func outbound(steps []Step, o Options) Check {
-	c := Check{Name: "outbound_authorized"}
+func outbound(steps []Step, o Request) Result {
+	c := Result{Check: Outbound}
 	s := find(steps, "INVITE")
 	if s == nil && o.To != "" {
 		return unproven(c, steps, "no call was tried, since the step before it failed", "see there")
@@ -65,21 +65,21 @@ func outbound(steps []Step, o Options) Check {
 	if s == nil {
 		return unproven(c, steps, "no call was tried", "give a number to call with --to")
 	}
-	c.Verdict, c.Cause, c.Detail, c.Fix = s.Verdict, s.Cause, s.Detail, s.Fix
+	c.Verdict, c.Code, c.Message, c.Fix = s.Verdict, s.Code, s.Message, s.Fix
 	if c.Verdict == Pass {
-		c.Detail = ""
+		c.Message = ""
 	}
 	return c
 }
 
 // unproven is a check that no step speaks to; a server that cannot be found
 // fails it all the same.
-func unproven(c Check, steps []Step, why, fix string) Check {
+func unproven(c Result, steps []Step, why, fix string) Result {
 	if s := find(steps, "resolve"); s != nil && s.Verdict == Fail {
-		c.Verdict, c.Cause, c.Detail, c.Fix = Fail, s.Cause, s.Detail, s.Fix
+		c.Verdict, c.Code, c.Message, c.Fix = Fail, s.Code, s.Message, s.Fix
 		return c
 	}
-	c.Verdict, c.Detail, c.Fix = Skipped, why, fix
+	c.Verdict, c.Message, c.Fix = Skipped, why, fix
 	return c
 }
 

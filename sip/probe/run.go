@@ -22,17 +22,6 @@ type Engine interface {
 	Way(t *trunks.Trunk, nth int) (transport.Flow, string, bool)
 }
 
-// Options of a probe.
-type Options struct {
-	Engine   Engine        // required
-	Trunk    *trunks.Trunk // required; its Servers are resolved
-	Register bool          // the trunk registers: credentials are proven by REGISTER
-	From     string        // caller of the INVITE; empty: the trunk's user
-	To       string        // number or SIP URI to invite; empty: no INVITE
-	Timeout  time.Duration // of one request; 0: 5 s
-	Progress func(Step)    // told of each step as it ends; nil: nobody
-}
-
 var (
 	errNoWay       = errors.New("the server has no address, or no listener suits it")
 	errInterrupted = errors.New("the test was interrupted")
@@ -41,7 +30,7 @@ var (
 
 // run is one probe under way.
 type run struct {
-	Options
+	Request
 	engine  Engine
 	trunk   *trunks.Trunk
 	cache   *digest.Cache // used on one shard only
@@ -51,37 +40,36 @@ type run struct {
 	mu      sync.Mutex // guards the messages of the step under way
 }
 
-// Run probes a trunk and reports. It returns when all steps are done, or as soon
-// as ctx ends, with what is known by then; an INVITE under way is cancelled. It
-// may be called concurrently, also for the same trunk.
-func Run(ctx context.Context, o Options) Report {
+// probe runs the steps of a request one after the other.
+func probe(ctx context.Context, e Engine, o Request) Report {
 	t := o.Trunk
-	r := &run{Options: o, engine: o.Engine, trunk: t, key: rand.Uint64(), timeout: o.Timeout,
+	r := &run{Request: o, engine: e, trunk: t, key: rand.Uint64(), timeout: o.Timeout,
 		cache: digest.NewCache(digest.Credentials{Username: t.AuthUser, Password: t.AuthPassword.Reveal(), Realm: t.Realm}, 0)}
 	if r.timeout == 0 {
 		r.timeout = 5 * time.Second
 	}
-	r.report = Report{Trunk: t.Name, Server: t.Server.String(), Started: time.Now().UTC()}
-	if r.step(ctx, "resolve", r.resolve).Verdict == Pass {
-		r.step(ctx, "OPTIONS", r.options)
+	r.report = Report{Trunk: t.Name, Server: t.Server.String(), Transport: string(t.Transport), Started: time.Now().UTC()}
+	if r.step(ctx, "", "resolve", r.resolve).Verdict == Pass {
+		r.step(ctx, "", "OPTIONS", r.askOptions)
 		refused := false
-		if o.Register && ctx.Err() == nil {
-			refused = r.step(ctx, "REGISTER", r.register).Cause == WrongCredentials
+		if t.Register && ctx.Err() == nil {
+			refused = r.step(ctx, Credentials, "REGISTER", r.register).Code == WrongPassword
 		}
 		if o.To != "" && ctx.Err() == nil && !refused { // a second refusal may lock the account
-			r.step(ctx, "INVITE", r.invite)
+			r.step(ctx, Outbound, "INVITE", r.invite)
 		}
 	}
-	r.report.Duration = time.Since(r.report.Started)
+	r.report.Duration = Duration(time.Since(r.report.Started))
 	r.report.Checks = checks(r.report.Steps, o)
+	r.report.Verdict = verdict(r.report.Checks)
 	return r.report
 }
 
 // step does one step and keeps its result.
-func (r *run) step(ctx context.Context, name string, do func(context.Context, *Step)) Step {
-	s := &Step{Name: name, Started: time.Now().UTC()}
+func (r *run) step(ctx context.Context, check Check, name string, do func(context.Context, *Step)) Step {
+	s := &Step{Check: check, Name: name, At: time.Now().UTC()}
 	do(ctx, s)
-	s.Duration = time.Since(s.Started)
+	s.Duration = Duration(time.Since(s.At))
 	r.mu.Lock()
 	kept := *s
 	r.mu.Unlock()
@@ -99,12 +87,12 @@ func (r *run) resolve(_ context.Context, s *Step) {
 		return
 	}
 	s.Verdict = Pass
-	s.Detail = fmt.Sprintf("%s is %s over %s", r.trunk.Server, flow.Remote, strings.ToLower(flow.Proto.String()))
+	s.Message = fmt.Sprintf("%s is %s over %s", r.trunk.Server, flow.Remote, strings.ToLower(flow.Proto.String()))
 }
 
-// options: RFC 3261 §11. Any answer shows that the carrier is there, a challenge
+// askOptions: RFC 3261 §11. Any answer shows that the carrier is there, a challenge
 // too, which is not worth a try of the password; silence shows nothing.
-func (r *run) options(ctx context.Context, s *Step) {
+func (r *run) askOptions(ctx context.Context, s *Step) {
 	x := newExchange(r, s, wire.OPTIONS)
 	x.uri, x.to, x.from = r.uri(""), r.uri(""), r.user()
 	x.timeout, x.bare = min(r.timeout, 2*time.Second), true
@@ -114,8 +102,8 @@ func (r *run) options(ctx context.Context, s *Step) {
 		r.silent(s, o.err)
 		s.Verdict = Inconclusive
 	default:
-		s.Verdict, s.Code = Pass, o.code
-		s.Detail = fmt.Sprintf("the carrier answers: %d %s", o.code, o.reason)
+		s.Verdict, s.Status = Pass, o.code
+		s.Message = fmt.Sprintf("the carrier answers: %d %s", o.code, o.reason)
 	}
 }
 
@@ -148,15 +136,15 @@ func (r *run) invite(ctx context.Context, s *Step) {
 	case o.err == errInterrupted:
 		r.silent(s, o.err)
 	case o.err != nil && o.taken:
-		s.Verdict, s.Detail = Pass, "the carrier takes the call up; it was given up at once, and the carrier did not confirm that"
+		s.Verdict, s.Message = Pass, "the carrier takes the call up; it was given up at once, and the carrier did not confirm that"
 	case o.err != nil && o.trying:
 		s.failed(Inconclusive, NoResponse, "the carrier has the call (100 Trying), but neither rang nor refused it in time; it was given up")
 	case o.err == nil && o.code < 300:
-		s.Verdict, s.Code = Pass, o.code
-		s.Detail = fmt.Sprintf("the carrier answers at once (%d %s); the call was ended", o.code, o.reason)
+		s.Verdict, s.Status = Pass, o.code
+		s.Message = fmt.Sprintf("the carrier answers at once (%d %s); the call was ended", o.code, o.reason)
 	case o.code == 487, o.code == 486, o.code == 480, o.code == 600:
-		s.Verdict, s.Code = Pass, o.code
-		s.Detail = fmt.Sprintf("the carrier takes the call up (%d %s); it was given up at once", o.code, o.reason)
+		s.Verdict, s.Status = Pass, o.code
+		s.Message = fmt.Sprintf("the carrier takes the call up (%d %s); it was given up at once", o.code, o.reason)
 	default:
 		r.judge(s, "INVITE", o)
 	}
@@ -173,7 +161,7 @@ func silence(f transport.Flow) string {
 
 // judge turns how a request ended into a verdict.
 func (r *run) judge(s *Step, method string, o outcome) {
-	s.Code = o.code
+	s.Status = o.code
 	s.proven = o.answered && o.challenge == nil && o.err == nil
 	switch {
 	case o.err != nil:
@@ -181,9 +169,9 @@ func (r *run) judge(s *Step, method string, o outcome) {
 	case o.challenge != nil:
 		s.failed(Fail, challengeCause(o.challenge), "%d %s: %v", o.code, o.reason, o.challenge)
 	case o.code < 300:
-		s.Verdict, s.Detail = Pass, fmt.Sprintf("%d %s", o.code, o.reason)
+		s.Verdict, s.Message = Pass, fmt.Sprintf("%d %s", o.code, o.reason)
 	case o.code == 403 && method == "REGISTER" && o.answered: // how many registrars refuse a password
-		s.failed(Fail, WrongCredentials, "the carrier refuses the credentials: %d %s", o.code, o.reason)
+		s.failed(Fail, WrongPassword, "the carrier refuses the credentials: %d %s", o.code, o.reason)
 	default:
 		s.failed(Fail, statusCause(method, o.code), "the carrier refuses: %d %s", o.code, o.reason)
 	}
