@@ -3,6 +3,7 @@ package carrier
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -152,16 +153,9 @@ func (c *Call) request(method sip.RequestMethod) *sip.Request {
 	if len(c.routes) > 0 {
 		next = c.routes[0]
 	}
-	req.SetTransport(upper(c.transport))
+	req.SetTransport(strings.ToUpper(c.transport))
 	req.SetDestination(hostPort(next))
 	return req
-}
-
-func upper(transport string) string {
-	if transport == "tcp" {
-		return "TCP"
-	}
-	return "UDP"
 }
 
 // do sends a request and waits for its final response.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,13 +27,15 @@ type Carrier struct {
 	options Options
 	phone   *phone
 	digest  *guard
-	pace    *pace
+	pace    pace
+	trusted []byte // Authority
 
 	mu            sync.Mutex
 	faults        Faults
 	bindings      map[string]binding // by user
 	registrations []Registration
 	challenged    int
+	seen          map[string]int // requests outside calls, by method
 }
 
 // binding is where a registered user is reached.
@@ -62,7 +65,13 @@ func Start(ctx context.Context, o Options) (*Carrier, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Carrier{options: o, phone: p, bindings: map[string]binding{}, pace: &pace{limit: o.CPS}}
+	c := &Carrier{options: o, phone: p, bindings: map[string]binding{}, seen: map[string]int{}}
+	if o.TLS {
+		if err := c.openTLS(); err != nil {
+			p.stack.close()
+			return nil, fmt.Errorf("carrier: TLS: %w", err)
+		}
+	}
 	if o.User != "" {
 		c.digest = newGuard(o)
 	}
@@ -78,23 +87,26 @@ func Start(ctx context.Context, o Options) (*Carrier, error) {
 // Addr is the address listened on.
 func (c *Carrier) Addr() netip.AddrPort { return c.phone.stack.addr }
 
+// openTLS listens for TLS.
+func (c *Carrier) openTLS() error {
+	id, err := newIdentity(c.Addr().Addr().AsSlice(), c.options.TLSNames)
+	if err != nil {
+		return err
+	}
+	c.trusted = id.authority
+	return c.phone.stack.bindTLS(c.options.Listen, c.serverTLS(id))
+}
+
+// TLSAddr is the address listened on for TLS; the zero value without Options.TLS.
+func (c *Carrier) TLSAddr() netip.AddrPort { return c.phone.stack.secureAddr }
+
+// Authority is the certificate, in PEM, of whoever signed the carrier's; nil without Options.TLS.
+func (c *Carrier) Authority() []byte { return c.trusted }
+
 // Close hangs up every call and closes the sockets.
 func (c *Carrier) Close() error {
 	c.phone.close()
 	return nil
-}
-
-// SetFaults replaces the faults in force.
-func (c *Carrier) SetFaults(f Faults) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.faults = f
-}
-
-func (c *Carrier) fault() Faults {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.faults
 }
 
 // Calls are all calls, both ways, oldest first. INVITEs that were challenged or throttled are not calls.
@@ -127,6 +139,13 @@ func (c *Carrier) Challenged() int {
 	return c.challenged
 }
 
+// Seen is how many requests with a method came outside calls, copies and those that were not answered included.
+func (c *Carrier) Seen(method string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen[method]
+}
+
 // Throttled is how many INVITEs were above Options.CPS.
 func (c *Carrier) Throttled() int { return c.pace.refused() }
 
@@ -152,7 +171,7 @@ func (c *Carrier) Call(ctx context.Context, from, to string) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.phone.dial(ctx, order{to: uri, from: from})
+	return c.phone.dial(ctx, order{to: uri, from: from, called: c.options.Inbound.of(to)})
 }
 
 // route is the URI of one of the edge's numbers.
@@ -165,75 +184,20 @@ func (c *Carrier) route(number string) (string, error) {
 	} else if err := sip.ParseUri(c.options.Contact, &at); err != nil {
 		return "", fmt.Errorf("carrier: contact %q: %w", c.options.Contact, err)
 	}
-	uri := sip.Uri{Scheme: "sip", User: number, Host: at.Host, Port: at.Port}
-	if transportOf(at) == "tcp" {
-		uri.UriParams = sip.NewParams()
-		uri.UriParams.Add("transport", "tcp")
+	if c.options.Inbound == InTo {
+		return at.String(), nil
 	}
+	uri := sip.Uri{Scheme: "sip", User: c.options.Inbound.of(number), Host: at.Host, Port: at.Port, UriParams: at.UriParams}
 	return uri.String(), nil
 }
 
-func (c *Carrier) onOptions(req *sip.Request, tx sip.ServerTransaction) {
-	if !c.fault().SilentOptions {
-		c.phone.respond(req, tx, 200, nil, sip.NewHeader("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, INFO, UPDATE"))
+// of writes a number.
+func (s NumberShape) of(number string) string {
+	switch s {
+	case NoPlus:
+		return strings.TrimPrefix(number, "+")
+	case National:
+		return strings.TrimPrefix(strings.TrimPrefix(number, "+"), "1")
 	}
-}
-
-// onInvite is the switch: credentials, pace, then the called number.
-func (c *Carrier) onInvite(req *sip.Request, tx sip.ServerTransaction) {
-	f := c.fault()
-	if f.SilentInvite {
-		<-tx.Done() // sipgo's 100 after 200 ms goes out; nothing else
-		return
-	}
-	authenticated := false
-	if c.digest != nil {
-		code, challenges := c.digest.check(req, 407)
-		if code != 0 {
-			c.countChallenge(code)
-			c.phone.respond(req, tx, code, nil, challenges...)
-			return
-		}
-		authenticated = true
-	}
-	number := req.Recipient.User
-	switch {
-	case f.InviteCode != 0:
-		c.phone.take(req, tx, reply{code: f.InviteCode}, authenticated)
-	case !c.pace.admit(time.Now()):
-		c.phone.respond(req, tx, 503, nil, sip.NewHeader("Retry-After", "1"))
-	case slices.Contains(c.options.DIDs, number):
-		c.loop(req, tx, authenticated)
-	default:
-		c.phone.take(req, tx, c.behave(c.options.Numbers[number]), authenticated)
-	}
-}
-
-func (c *Carrier) behave(b Behavior) reply {
-	ring := c.options.Ring
-	switch b {
-	case Busy:
-		return reply{code: 486}
-	case Unanswered:
-		return reply{ring: -1}
-	case Forbidden:
-		return reply{code: 403}
-	case NotFound:
-		return reply{code: 404}
-	case EarlyMedia:
-		return reply{ring: ring, early: true}
-	case Declined:
-		return reply{ring: ring, code: 603}
-	case Hangup:
-		return reply{ring: ring, hangUp: time.Second}
-	}
-	return reply{ring: ring}
-}
-
-func (c *Carrier) countChallenge(code int) {
-	if code == 401 || code == 407 {
-		c.mu.Lock()
-		c.challenged++
-		c.mu.Unlock()
-	}
+	return number
 }

@@ -225,11 +225,11 @@ func tagged() sip.HeaderParams {
 }
 
 func TestPace(t *testing.T) {
-	p := pace{limit: 3}
+	p := pace{}
 	at := time.Unix(0, 0)
 	var taken []time.Duration
 	for i := range 40 {
-		if d := time.Duration(i) * 100 * time.Millisecond; p.admit(at.Add(d)) {
+		if d := time.Duration(i) * 100 * time.Millisecond; p.admit(at.Add(d), 3) {
 			taken = append(taken, d)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -12,8 +13,9 @@ import (
 
 // order is a call to be placed.
 type order struct {
-	to   string // SIP URI
-	from string // user part of From
+	to     string // SIP URI
+	from   string // user part of From
+	called string // user part of To; empty: that of the URI
 
 	// For the switchboard, whose media is elsewhere.
 	bare        bool // body is the INVITE's, in place of an offer of our own
@@ -53,13 +55,17 @@ func (p *phone) invitation(o order) (*sip.Request, *Call, error) {
 	}
 	c := &Call{phone: p, transport: p.transport, ended: make(chan struct{}), acked: make(chan struct{}),
 		localTag: sip.GenerateTagN(16), target: uri, cseq: 1, version: 1}
-	if transportOf(uri) == "tcp" {
-		c.transport = "tcp"
+	if t := transportOf(uri); t != "udp" {
+		c.transport = t
+	}
+	called := o.called
+	if called == "" {
+		called = uri.User
 	}
 	c.local = sip.FromHeader{Address: sip.Uri{Scheme: "sip", User: o.from, Host: uriHost(p.stack.addr.Addr())}, Params: sip.NewParams()}
 	c.local.Params.Add("tag", c.localTag)
-	c.remote = sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: uri.User, Host: uri.Host}, Params: sip.NewParams()}
-	c.info = CallInfo{CallID: sip.GenerateTagN(24) + "@" + p.stack.addr.Addr().String(), From: o.from, To: uri.User, Start: time.Now()}
+	c.remote = sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: called, Host: uri.Host}, Params: sip.NewParams()}
+	c.info = CallInfo{CallID: sip.GenerateTagN(24) + "@" + p.stack.addr.Addr().String(), From: o.from, To: called, Start: time.Now()}
 	body := o.body
 	if !o.bare {
 		media, err := newStream(p.stack.addr.Addr(), p.hz)
@@ -81,7 +87,7 @@ func (p *phone) invitation(o order) (*sip.Request, *Call, error) {
 		req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	}
 	req.SetBody(body)
-	req.SetTransport(upper(c.transport))
+	req.SetTransport(strings.ToUpper(c.transport))
 	req.SetDestination(hostPort(uri))
 	return req, c, nil
 }

@@ -11,9 +11,9 @@ import (
 // phrases for the codes phones answer with.
 var phrases = map[int]string{
 	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 302: "Moved Temporarily", 400: "Bad Request", 401: "Unauthorized",
-	403: "Forbidden", 404: "Not Found", 407: "Proxy Authentication Required", 408: "Request Timeout", 423: "Interval Too Brief",
+	402: "Payment Required", 403: "Forbidden", 404: "Not Found", 407: "Proxy Authentication Required", 408: "Request Timeout", 423: "Interval Too Brief", 429: "Too Many Requests",
 	480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 486: "Busy Here", 487: "Request Terminated",
-	488: "Not Acceptable Here", 500: "Server Internal Error", 503: "Service Unavailable", 600: "Busy Everywhere", 603: "Decline",
+	488: "Not Acceptable Here", 500: "Server Internal Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Server Time-out", 600: "Busy Everywhere", 603: "Decline",
 }
 
 // onInvite takes an INVITE. sipgo has given it a goroutine of its own.
@@ -33,11 +33,12 @@ func (p *phone) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 
 // reply says what to do with a call that came in. The zero value answers at once.
 type reply struct {
-	code   int           // final response; 0: 200
-	reason string        // empty: the standard phrase
-	ring   time.Duration // 180 is sent at once and the final response so much later; 0: no 180; negative: never
-	early  bool          // 183 with media in place of 180
-	hangUp time.Duration // the call is ended so long after the answer; 0: never
+	code    int           // final response; 0: 200
+	reason  string        // empty: the standard phrase
+	headers []sip.Header  // of a final response other than 200
+	ring    time.Duration // 180 is sent at once and the final response so much later; 0: no 180; negative: never
+	early   bool          // 183 with media in place of 180
+	hangUp  time.Duration // the call is ended so long after the answer; 0: never
 }
 
 // incoming makes the books of a call that comes in.
@@ -61,6 +62,11 @@ func (p *phone) incoming(req *sip.Request, authenticated bool) *Call {
 func (p *phone) take(req *sip.Request, tx sip.ServerTransaction, answer reply, authenticated bool) {
 	c := p.incoming(req, authenticated)
 	p.respond(req, tx, 100, nil)
+	p.deliver(c, req, tx, answer)
+}
+
+// deliver is take for a call whose books are open.
+func (p *phone) deliver(c *Call, req *sip.Request, tx sip.ServerTransaction, answer reply) {
 	if answer.code >= 300 && answer.ring == 0 {
 		p.refuse(c, req, tx, answer)
 		return
@@ -148,13 +154,18 @@ func (p *phone) openMedia(c *Call, req *sip.Request) (body []byte, ok bool) {
 
 // refuse ends a call with a final response.
 func (p *phone) refuse(c *Call, req *sip.Request, tx sip.ServerTransaction, answer reply) {
+	c.answered(answer.code)
+	c.end("us")
+	p.deny(req, tx, answer)
+}
+
+// deny sends a final response to a request that is no call.
+func (p *phone) deny(req *sip.Request, tx sip.ServerTransaction, answer reply) {
 	reason := answer.reason
 	if reason == "" {
 		reason = phrases[answer.code]
 	}
-	c.answered(answer.code)
-	c.end("us")
-	if err := tx.Respond(response(req, answer.code, reason, nil)); err != nil {
+	if err := tx.Respond(response(req, answer.code, reason, nil, answer.headers...)); err != nil {
 		p.log.Warn("response not sent", "code", answer.code, "error", err)
 	}
 }

@@ -9,14 +9,22 @@ import (
 )
 
 // loop answers an INVITE to one of the customer's own numbers with a new INVITE back to the customer, as the public network would,
-// and joins the two. Media goes past us.
-func (c *Carrier) loop(req *sip.Request, tx sip.ServerTransaction, authenticated bool) {
-	p := c.phone
+// and joins the two. Media goes past us. A detour brings it back from another carrier, or has somebody else answer.
+func (c *Carrier) loop(req *sip.Request, tx sip.ServerTransaction, authenticated bool, f Faults) {
+	p, back := c.phone, c
 	in := p.incoming(req, authenticated)
 	p.respond(req, tx, 100, nil)
-	uri, err := c.route(req.Recipient.User)
+	number := req.Recipient.User
+	if other, ok := f.Detours[number]; ok {
+		if other == nil {
+			p.deliver(in, req, tx, c.behave(c.options.Numbers[number]))
+			return
+		}
+		back = other
+	}
+	uri, err := back.route(number)
 	if err != nil {
-		p.refuse(in, req, tx, reply{code: 480})
+		p.refuse(in, req, tx, c.options.Dialect.refusal(NotReachable))
 		return
 	}
 	contact := p.stack.contact(p.user, in.transport)
@@ -31,8 +39,8 @@ func (c *Carrier) loop(req *sip.Request, tx sip.ServerTransaction, authenticated
 		}
 	})
 	var answer []byte
-	out, err := p.dial(ctx, order{
-		to: uri, from: req.From().Address.User, bare: true, body: req.Body(),
+	out, err := back.phone.dial(ctx, order{
+		to: uri, from: callerOf(req, c.options), called: back.options.Inbound.of(number), bare: true, body: req.Body(),
 		provisional: func(res *sip.Response) { p.respond(req, tx, res.StatusCode, res.Body(), contact) },
 		answered:    func(res *sip.Response) { answer = res.Body() },
 	})

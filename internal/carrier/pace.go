@@ -7,21 +7,20 @@ import (
 
 // pace counts admissions over any rolling second, as carriers do.
 type pace struct {
-	limit int // 0: none
-
 	mu      sync.Mutex
 	times   []time.Time
 	too     int
 	highest int
 }
 
-func (p *pace) admit(now time.Time) bool {
+// admit takes one more, unless limit (0: none) were taken in the second before.
+func (p *pace) admit(now time.Time, limit int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.times) > 0 && now.Sub(p.times[0]) >= time.Second {
 		p.times = p.times[1:]
 	}
-	if p.limit > 0 && len(p.times) >= p.limit {
+	if limit > 0 && len(p.times) >= limit {
 		p.too++
 		return false
 	}

@@ -11,42 +11,54 @@ import (
 // onRegister is the registrar (RFC 3261 §10.3), for the one user there is.
 func (c *Carrier) onRegister(req *sip.Request, tx sip.ServerTransaction) {
 	f := c.fault()
-	if f.SilentRegister {
+	if !c.hears(req, f) || f.SilentRegister {
 		return
 	}
-	if req.To() == nil || req.CallID() == nil || req.CSeq() == nil {
+	if req.To() == nil || req.From() == nil || req.CallID() == nil || req.CSeq() == nil {
 		c.phone.respond(req, tx, 400, nil)
 		return
 	}
-	if c.digest != nil && f.RegisterCode == 0 {
-		if code, headers := c.digest.check(req, 401); code != 0 {
-			c.countChallenge(code)
-			if code != 401 {
-				c.note(req, code, 0)
-			}
-			c.phone.respond(req, tx, code, nil, headers...)
-			return
-		}
-	}
 	expires := askedExpires(req)
-	if f.RegisterCode != 0 {
-		c.note(req, f.RegisterCode, expires)
-		c.phone.respond(req, tx, f.RegisterCode, nil)
-		return
-	}
-	if expires != 0 && expires < c.options.MinExpires {
-		c.note(req, 423, expires)
-		c.phone.respond(req, tx, 423, nil, sip.NewHeader("Min-Expires", strconv.Itoa(c.options.MinExpires)))
+	if answer := c.mayRegister(req, expires, f); answer.code != 0 {
+		if answer.code != 401 {
+			c.note(req, answer.code, expires)
+		}
+		c.phone.deny(req, tx, answer)
 		return
 	}
 	granted := min(expires, c.options.MaxExpires)
 	c.note(req, 200, expires)
-	contact := c.bind(req, granted)
+	contact := c.bind(req, granted, f)
 	var headers []sip.Header
 	if contact != nil {
 		headers = append(headers, contact)
 	}
 	c.phone.respond(req, tx, 200, nil, headers...)
+}
+
+// mayRegister returns a zero code, or how the REGISTER is refused.
+func (c *Carrier) mayRegister(req *sip.Request, expires int, f Faults) reply {
+	switch {
+	case f.RegisterCode != 0:
+		return reply{code: f.RegisterCode}.retry(f.Retry)
+	case f.ForbiddenSource:
+		return c.options.Dialect.refusal(SourceRefused)
+	case c.elsewhere(req.Recipient.Host):
+		return reply{code: 404}
+	}
+	if c.digest != nil {
+		if answer := c.digest.check(req, 401, f); answer.code != 0 {
+			c.countChallenge(answer.code)
+			return answer
+		}
+	}
+	switch {
+	case c.options.User != "" && req.To().Address.User != c.options.User:
+		return c.options.Dialect.refusal(UnknownUser)
+	case expires != 0 && expires < c.options.MinExpires:
+		return reply{code: 423, headers: []sip.Header{sip.NewHeader("Min-Expires", strconv.Itoa(c.options.MinExpires))}}
+	}
+	return reply{}
 }
 
 // askedExpires: the Contact's parameter beats the header (RFC 3261 §10.2.1.1); neither means an hour.
@@ -67,24 +79,38 @@ func askedExpires(req *sip.Request) int {
 }
 
 // bind stores, or with 0 removes, a binding and returns the Contact for the 200: what is bound now.
-func (c *Carrier) bind(req *sip.Request, granted int) *sip.ContactHeader {
+func (c *Carrier) bind(req *sip.Request, granted int, f Faults) *sip.ContactHeader {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	user := req.To().Address.User
 	contact := req.Contact()
+	b, bound := c.bindings[user]
 	switch {
-	case contact != nil && granted == 0:
-		delete(c.bindings, user)
-	case contact != nil:
-		c.bindings[user] = binding{contact: *contact.Address.Clone(), until: time.Now().Add(time.Duration(granted) * time.Second)}
+	case contact == nil: // a question
+	case granted == 0:
+		if bound && (contact.Address.Wildcard || contact.Address.String() == b.contact.String()) {
+			delete(c.bindings, user)
+			bound = false
+		}
+	default:
+		b, bound = binding{contact: *contact.Address.Clone(), until: time.Now().Add(time.Duration(granted) * time.Second)}, !f.NoContact
+		if !f.DropBindings && !f.NoContact {
+			c.bindings[user] = b
+		}
 	}
-	b, ok := c.bindings[user]
-	if !ok {
+	if !bound || !time.Now().Before(b.until) {
 		return nil
 	}
 	shown := &sip.ContactHeader{Address: *b.contact.Clone(), Params: sip.NewParams()}
 	shown.Params.Add("expires", strconv.Itoa(int(time.Until(b.until).Round(time.Second).Seconds())))
 	return shown
+}
+
+// ForgetBindings loses all bindings, as a registrar that was restarted.
+func (c *Carrier) ForgetBindings() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.bindings)
 }
 
 func (c *Carrier) note(req *sip.Request, code, expires int) {

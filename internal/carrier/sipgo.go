@@ -2,12 +2,15 @@ package carrier
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -23,13 +26,15 @@ func init() {
 
 // stack is one sipgo user agent bound to one address, UDP and TCP on the same port.
 type stack struct {
-	addr   netip.AddrPort
-	agent  *sipgo.UserAgent
-	server *sipgo.Server
-	udp    *sipgo.Client // pinned to the listener, so that requests leave from its port
-	tcp    *sipgo.Client // never pinned: sipgo would reuse a connection to somebody else
-	packet net.PacketConn
-	stream net.Listener
+	addr       netip.AddrPort
+	agent      *sipgo.UserAgent
+	server     *sipgo.Server
+	udp        *sipgo.Client // pinned to the listener, so that requests leave from its port
+	tcp        *sipgo.Client // TLS too; never pinned: sipgo would reuse a connection to somebody else
+	packet     net.PacketConn
+	stream     net.Listener
+	secure     net.Listener // TLS; nil: none
+	secureAddr netip.AddrPort
 }
 
 // newStack binds the address. Nothing is received before serve.
@@ -39,6 +44,7 @@ func newStack(listen, name string, log *slog.Logger) (*stack, error) {
 		return nil, err
 	}
 	agent, err := sipgo.NewUA(sipgo.WithUserAgent(name), sipgo.WithUserAgentHostname(s.addr.Addr().String()),
+		sipgo.WithUserAgenTLSConfig(&tls.Config{InsecureSkipVerify: true}), // whoever is called is trusted, as doc.go says
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log)),
 		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log), sip.WithTransactionLayerTerminateOnConnClose(),
 			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {})))
@@ -60,37 +66,40 @@ func newStack(listen, name string, log *slog.Logger) (*stack, error) {
 	return s, nil
 }
 
-// bind opens UDP and TCP on one port. For port 0 it takes a UDP port whose TCP twin is free.
-func (s *stack) bind(listen string) error {
-	var last error
-	for range 20 {
-		packet, err := net.ListenPacket("udp", listen)
-		if err != nil {
-			return err
-		}
-		s.addr = packet.LocalAddr().(*net.UDPAddr).AddrPort()
-		s.addr = netip.AddrPortFrom(s.addr.Addr().Unmap(), s.addr.Port())
-		stream, err := net.Listen("tcp", s.addr.String())
-		if err == nil {
-			s.packet, s.stream = packet, stream
-			return nil
-		}
-		packet.Close()
-		last = err
-		if _, port, _ := net.SplitHostPort(listen); port != "0" {
-			break
-		}
+// bind opens UDP and TCP on one port.
+func (s *stack) bind(listen string) (err error) {
+	s.packet, s.stream, err = bindBoth(listen)
+	if err == nil {
+		s.addr = addressOf(s.packet)
 	}
-	return last
+	return err
 }
 
-// serve receives until close and returns when both listeners have ended.
+// bindTLS takes the port above, or with a free port for the others a free one.
+func (s *stack) bindTLS(listen netip.AddrPort, conf *tls.Config) error {
+	port := listen.Port()
+	if port != 0 {
+		port++
+	}
+	l, err := net.Listen("tcp", netip.AddrPortFrom(listen.Addr(), port).String())
+	if err != nil {
+		return err
+	}
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	s.secure, s.secureAddr = tls.NewListener(l, conf), netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	return nil
+}
+
+// serve receives until close; done is closed when all listeners have ended.
 func (s *stack) serve(ctx context.Context) (done chan struct{}, err error) {
-	ended := make(chan struct{}, 2)
-	go func() { _ = s.server.ServeUDP(s.packet); ended <- struct{}{} }()
-	go func() { _ = s.server.ServeTCP(s.stream); ended <- struct{}{} }()
+	var listeners sync.WaitGroup
+	listeners.Go(func() { _ = s.server.ServeUDP(s.packet) })
+	listeners.Go(func() { _ = s.server.ServeTCP(s.stream) })
+	if s.secure != nil {
+		listeners.Go(func() { _ = s.server.ServeTLS(s.secure) })
+	}
 	done = make(chan struct{})
-	go func() { <-ended; <-ended; close(done) }()
+	go func() { listeners.Wait(); close(done) }()
 	// The pinned client finds the listener in this pool; sipgo tells nobody when it is there.
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -109,6 +118,9 @@ func (s *stack) serve(ctx context.Context) (done chan struct{}, err error) {
 func (s *stack) close() {
 	s.packet.Close()
 	s.stream.Close()
+	if s.secure != nil {
+		s.secure.Close()
+	}
 	if s.agent != nil {
 		_ = s.agent.Close()
 	}
@@ -116,18 +128,21 @@ func (s *stack) close() {
 
 // client returns the one for a transport.
 func (s *stack) client(transport string) *sipgo.Client {
-	if transport == "tcp" {
-		return s.tcp
+	if transport == "udp" {
+		return s.udp
 	}
-	return s.udp
+	return s.tcp
 }
 
 // contact is our own Contact.
 func (s *stack) contact(user, transport string) *sip.ContactHeader {
 	uri := sip.Uri{Scheme: "sip", User: user, Host: uriHost(s.addr.Addr()), Port: int(s.addr.Port())}
-	if transport == "tcp" {
+	if transport == "tls" {
+		uri.Port = int(s.secureAddr.Port())
+	}
+	if transport != "udp" {
 		uri.UriParams = sip.NewParams()
-		uri.UriParams.Add("transport", "tcp")
+		uri.UriParams.Add("transport", transport)
 	}
 	return &sip.ContactHeader{Address: uri}
 }
@@ -142,7 +157,10 @@ func uriHost(a netip.Addr) string {
 // hostPort is where a request for a URI goes: numeric hosts only, no DNS here.
 func hostPort(uri sip.Uri) string {
 	port := uri.Port
-	if port == 0 {
+	switch {
+	case port == 0 && transportOf(uri) == "tls":
+		port = 5061
+	case port == 0:
 		port = 5060
 	}
 	host := uri.Host
@@ -152,9 +170,12 @@ func hostPort(uri sip.Uri) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
+// transportOf is "udp", "tcp" or "tls".
 func transportOf(uri sip.Uri) string {
-	if t, ok := uri.UriParams.Get("transport"); ok && (t == "tcp" || t == "TCP") {
-		return "tcp"
+	t, _ := uri.UriParams.Get("transport")
+	switch t = strings.ToLower(t); t {
+	case "tcp", "tls":
+		return t
 	}
 	return "udp"
 }
