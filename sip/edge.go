@@ -65,6 +65,7 @@ type Edge struct {
 	snapshot  atomic.Pointer[trunks.Snapshot]
 	ways      atomic.Pointer[ways]
 	rests     resolve.Rests // of servers that failed lately
+	expected  expectations
 	draining  atomic.Bool
 	calls     atomic.Int64
 }

@@ -53,11 +53,16 @@ func (s *Sent) Cancel() {
 func (e *Edge) Send(ctx context.Context, key uint64, o Outside) (*Sent, error) {
 	s := e.shards[key%uint64(len(e.shards))]
 	sent := &Sent{shard: s}
-	err := s.do(ctx, func(now time.Time) { s.sendOutside(now, o, sent) })
+	err := s.do(ctx, func(now time.Time) {
+		if err := s.sendOutside(now, o, sent); err != nil {
+			o.Failed(now, err)
+		}
+	})
 	return sent, err
 }
 
-func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) {
+// sendOutside sends o. On error nothing was sent, and o is told nothing.
+func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) error {
 	s.generation++
 	sent.token = uint64(maxSlots-1)<<40 | uint64(s.generation&0xffffff)<<16 | purposeOutside
 	s.branch = s.layer.MintBranch(s.branch[:0])
@@ -73,8 +78,8 @@ func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) {
 	})
 	if err != nil {
 		delete(s.outside, sent.token)
-		o.Failed(now, err)
 	}
+	return err
 }
 
 // failure is a transaction's Failure as an error.

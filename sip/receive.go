@@ -86,7 +86,9 @@ func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 	s.count.request(received, s.env.Method, p.Flow.Proto)
 	from := s.edge.snapshot.Load().Source(p.Flow.Proto.String(), p.Flow.Remote)
 	if !from.Known() && !s.inCall(p.Flow) {
-		s.refuseStranger(now, p)
+		if !s.edge.expects() || !s.fromUnlisted(now, p) {
+			s.refuseStranger(now, p)
+		}
 		return
 	}
 	if s.layer.Absorb(now, &s.env, p.Flow) {
@@ -134,6 +136,17 @@ func (s *shard) inCall(f transport.Flow) bool {
 	return false
 }
 
+// fromUnlisted takes a request of a test's call that comes from an address nobody
+// has listed yet: its INVITE, copies of it and the ACK for our answer.
+func (s *shard) fromUnlisted(now time.Time, p transport.Packet) bool {
+	switch s.env.Method {
+	case wire.INVITE, wire.ACK:
+		return s.layer.Absorb(now, &s.env, p.Flow) ||
+			s.env.Method == wire.INVITE && s.in.Parse(p.Bytes) == nil && s.takeExpected(now, p, trunks.Principal{})
+	}
+	return false
+}
+
 // refuseStranger answers a source that is neither trunk nor agent: the same 403
 // whatever was asked, so that a scanner learns nothing (RFC 5853 §3.5), and
 // silence above a rate, so that a forged source is not worth forging.
@@ -164,6 +177,9 @@ func (s *shard) refuseBroken(now time.Time, p transport.Packet, err error) {
 
 func (s *shard) receiveResponse(now time.Time, p transport.Packet) {
 	s.count.response(received, s.env.Method, s.env.Status, p.Flow.Proto)
+	if len(s.watched) > 0 {
+		s.watch(now, false, &s.env, p.Flow, p.Bytes)
+	}
 	if s.layer.Absorb(now, &s.env, p.Flow) {
 		s.noteRepeated(now, p)
 		return
@@ -182,6 +198,9 @@ func (s *shard) receiveResponse(now time.Time, p transport.Packet) {
 
 // receiveInitial takes a request outside any dialog.
 func (s *shard) receiveInitial(now time.Time, p transport.Packet, from trunks.Principal) {
+	if s.edge.expects() && s.takeExpected(now, p, from) {
+		return
+	}
 	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
 	if verdict == transaction.Full {
 		s.replyStateless(now, p.Flow, s.overloaded("overload"))
@@ -193,6 +212,9 @@ func (s *shard) receiveInitial(now time.Time, p transport.Packet, from trunks.Pr
 	if r := admit.Initial(&s.in); r != nil {
 		s.refuse(now, server, r)
 		return
+	}
+	if from.Trunk != nil {
+		from.Trunk.Heard(now)
 	}
 	if s.in.Method == wire.OPTIONS {
 		s.answerOptions(now, server)

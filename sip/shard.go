@@ -40,6 +40,9 @@ type shard struct {
 
 	accounts  map[string]account // by trunk
 	outside   map[uint64]*outside
+	watched   map[string]func(Traced) // by From tag; see Desk.Watch
+	alarms    map[uint64]*Alarm       // that are set
+	nextAlarm uint64
 	trace     *trace
 	ended     endedCalls
 	count     counters
@@ -146,6 +149,10 @@ func (s *shard) advance(now time.Time) {
 	}
 	s.layer.Advance(now)
 	s.wheel.Advance(now, func(t *transaction.Timer) {
+		if t.Kind == alarmTimer {
+			s.ring(now, t.Owner)
+			return
+		}
 		if c := s.session(uint32(t.Owner)); c != nil {
 			c.step(now, call.Event{Kind: call.Tick})
 		}
@@ -214,6 +221,9 @@ func (s *shard) Send(f transport.Flow, b []byte, ref uint64) error {
 			s.count.request(sent, s.sending.Method, f.Proto)
 		} else {
 			s.count.response(sent, s.sending.Method, s.sending.Status, f.Proto)
+		}
+		if len(s.watched) > 0 {
+			s.watch(s.port.Now(), true, &s.sending, f, b)
 		}
 		if s.trace.on() {
 			c := s.traced(&s.sending)

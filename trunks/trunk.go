@@ -3,6 +3,7 @@ package trunks
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"trunkline/config"
 )
@@ -46,7 +47,10 @@ type Number struct {
 }
 
 // usage counts calls in progress. It belongs to a name, not to a snapshot.
-type usage struct{ calls atomic.Int64 }
+type usage struct {
+	calls atomic.Int64
+	heard atomic.Int64 // when a request last came; nanoseconds of Unix time, 0: never
+}
 
 // Acquire counts one more call in progress on t, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's t or a later one's.
@@ -57,6 +61,17 @@ func (t *Trunk) Release() { t.usage.calls.Add(-1) }
 
 // Calls returns the calls in progress.
 func (t *Trunk) Calls() int64 { return t.usage.calls.Load() }
+
+// Heard notes that a request came from t.
+func (t *Trunk) Heard(now time.Time) { t.usage.heard.Store(now.UnixNano()) }
+
+// LastHeard returns when a request last came from t, on this or an earlier snapshot's; zero: never.
+func (t *Trunk) LastHeard() time.Time {
+	if at := t.usage.heard.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
 
 // Acquire counts one more call in progress with a, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's a or a later one's.

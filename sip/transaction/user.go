@@ -92,6 +92,10 @@ const (
 	Full
 )
 
+// Answered reports whether the layer has dealt with the request: nothing is left
+// to be decided about it.
+func (v Verdict) Answered() bool { return v != New && v != Full }
+
 // String returns a label of a closed set.
 func (v Verdict) String() string {
 	return [...]string{"absorbed", "new", "ack", "cancelled", "unmatched", "merged", "full"}[v]
