@@ -160,5 +160,9 @@ func (c *Call) request(method sip.RequestMethod) *sip.Request {
 
 // do sends a request and waits for its final response.
 func (p *phone) do(ctx context.Context, req *sip.Request, transport string) (*sip.Response, error) {
-	return p.stack.client(transport).Do(ctx, req)
+	res, err := p.stack.client(transport).Do(ctx, req)
+	if err == nil && res == nil { // sipgo, when its transaction ends without an error of its own
+		err = ErrClosed
+	}
+	return res, err
 }
