@@ -19,8 +19,8 @@ func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
 	if !show.address.IsValid() {
 		return dst, errNoLocal
 	}
-	if !b.match(&d, to, &show) {
-		return dst, errNoAnswer
+	if refusal := b.match(&d, to, &show); refusal != nil {
+		return dst, refusal
 	}
 
 	if b.pending && b.answered {
@@ -35,34 +35,24 @@ func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
 		s.agreed = i < b.offered && show.lines[i].rtp != 0
 		if s.agreed {
 			section := &d.sections[i]
-			given = proposal{rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.codec}
-			s.ways[from] = section.direction
+			given = proposal{rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.shown}
+			s.numbers, s.ways[from] = section.numbers, section.direction
 			s.mux = show.lines[i].mux
 		}
 		b.redescribe(s, from, s.agreed, changed, &given)
-		if s.agreed {
-			b.agree(s, from, &given)
+		if s.agreed && s.path != nil {
+			// What the answerer itself sends was a guess until now, the offer's first format; the formats of an answer are those
+			// both will use, the preferred one first. RFC 3264 §6.1.
+			b.tune(s, from, given.kind, d.sections[i].own)
 		}
 	}
 	return rewrite(dst, sdp, &d, &show, &b.parties[to].origin, b.relay.seed), nil
 }
 
-// agree notes what the answerer itself sends. Until now that was the offer's first format, a guess; the formats of an answer are those
-// both will use, the preferred one first. RFC 3264 §6.1.
-func (b *Bridge) agree(s *stream, from Side, given *proposal) {
-	if s.path == nil {
-		return
-	}
-	own := s.path.sides[from].rtp
-	if now := own.route.Load(); now.codec != given.codec || now.kind != given.kind {
-		b.relay.settle(own, update{kind: given.kind, codec: given.codec, keep: true})
-	}
-}
-
 // match decides what becomes of each offered line: carried if the answer takes it as what it was offered, else
-// refused. It is false if the answer is none to this offer: no line of it fits although some should.
-func (b *Bridge) match(d *description, to Side, show *disguise) bool {
-	fitting, wanting := 0, 0
+// refused. It refuses an answer that is none to this offer: no line of it fits although some should.
+func (b *Bridge) match(d *description, to Side, show *disguise) *Error {
+	fitting, wanting, refusal := 0, 0, errNoAnswer
 	for i, s := range b.streams[:b.offered] {
 		line := &show.lines[i]
 		line.head = s.proposal.head
@@ -80,14 +70,22 @@ func (b *Bridge) match(d *description, to Side, show *disguise) bool {
 		if !s.proposal.wanted || !section.relayed() || s.path == nil || mediaName(section.media) != s.proposal.media {
 			continue
 		}
+		if section.kind != kindOpaque && !b.readFormats(section, to.Other(), s.proposal.numbers) {
+			refusal = errNoCodec
+			continue
+		}
 		fitting++
+		line.formats = section.show
 		line.rtp, line.rtcp = s.ports(to, true)
 		line.mux = s.proposal.mux && (section.mux || section.muxOnly)
 		if line.mux {
 			line.rtcp = 0
 		}
 	}
-	return fitting > 0 || wanting == 0
+	if fitting == 0 && wanting > 0 {
+		return refusal
+	}
+	return nil
 }
 
 // unreachable tells whether packets to the address make no sense: the line is refused, on hold, or points at the

@@ -43,11 +43,17 @@ type Bridge struct {
 	closed   bool
 }
 
+// Terms are how the party on a side is met. The zero value knows nothing of it and wants nothing of it.
+type Terms struct {
+	Signalling netip.Addr // where its SIP messages come from; zero = unknown
+	Latch      Latch      // how far its packets' source may differ from what its description says
+	Codecs     Codecs     // those it may use, in both directions; empty = any
+}
+
 // party is what the bridge knows of one side.
 type party struct {
 	local  netip.Addr // where we receive from it
-	host   netip.Addr // where its SIP comes from; zero = unknown
-	latch  Latch
+	terms  Terms
 	origin origin // of the descriptions we send it
 	heard  uint64 // sum of the last description it sent that counted
 }
@@ -61,6 +67,7 @@ type stream struct {
 	mux      bool     // with RTCP on the RTP port, by the last answer
 	ways     [2]direction
 	held     [2]bool // the party takes no packets
+	numbers  numbering
 	past     [2]Flow // what flowed on earlier paths
 }
 
@@ -70,7 +77,8 @@ type proposal struct {
 	head      string // see shownLine
 	media     string
 	kind      kind
-	codec     codec
+	codec     codec // by the payload types that the other party is shown
+	numbers   numbering
 	way       direction
 	wanted    bool // we carry it and the offerer did not disable it
 	mux       bool
@@ -81,24 +89,24 @@ type proposal struct {
 // It may be called from any goroutine.
 func (r *Relay) Bridge(caller, callee netip.Addr) *Bridge {
 	b := &Bridge{relay: r}
-	b.parties[Caller] = party{local: caller, latch: r.options.Latch, origin: r.newOrigin()}
-	b.parties[Callee] = party{local: callee, latch: r.options.Latch, origin: r.newOrigin()}
+	b.parties[Caller] = party{local: caller, terms: Terms{Latch: r.options.Latch}, origin: r.newOrigin()}
+	b.parties[Callee] = party{local: callee, terms: Terms{Latch: r.options.Latch}, origin: r.newOrigin()}
 	return b
 }
 
 // newOrigin starts the o= line of a leg. The id has 31 bits: some devices read no more.
 func (r *Relay) newOrigin() origin { return origin{id: r.random() >> 33} }
 
-// Peer says how the party on a side is met: the address its SIP messages come from (zero: unknown) and how far its
-// packets' source may differ from what its description says. Call it before the side's first description, and again
-// after [Bridge.Replace]; without it the source is unknown and the relay's policy holds.
-func (b *Bridge) Peer(side Side, signalling netip.Addr, latch Latch) {
-	b.parties[side].host, b.parties[side].latch = signalling.Unmap(), latch
+// Peer says how the party on a side is met. Call it before the side's first description, and again after [Bridge.Replace];
+// without it nothing is known of the party and the relay's latching policy holds.
+func (b *Bridge) Peer(side Side, t Terms) {
+	t.Signalling = t.Signalling.Unmap()
+	b.parties[side].terms = t
 	for _, s := range b.streams {
 		if s.path != nil {
-			s.path.sides[side].rtp.meet(signalling.Unmap(), latch)
+			s.path.sides[side].rtp.meet(t.Signalling, t.Latch)
 			if rtcp := s.path.sides[side].rtcp; rtcp != nil {
-				rtcp.meet(signalling.Unmap(), latch)
+				rtcp.meet(t.Signalling, t.Latch)
 			}
 		}
 	}
@@ -111,8 +119,9 @@ func (b *Bridge) Replace(side Side, local netip.Addr) error {
 	if b.closed {
 		return errClosed
 	}
-	next := party{local: local, latch: b.relay.options.Latch, origin: b.relay.newOrigin()}
+	next := party{local: local, terms: Terms{Latch: b.relay.options.Latch}, origin: b.relay.newOrigin()}
 	for _, s := range b.streams {
+		s.numbers = s.numbers.forget(side)
 		if s.path == nil {
 			continue
 		}
@@ -213,5 +222,5 @@ func (b *Bridge) read(sdp []byte, d *description) (sum uint64, err *Error) {
 
 // route is where the packets of a new path start: nothing is known but how the party is met.
 func (p *party) route(k kind, c codec) *route {
-	return &route{kind: k, codec: c, host: p.host, policy: p.latch}
+	return &route{kind: k, codec: c, host: p.terms.Signalling, policy: p.terms.Latch}
 }

@@ -40,6 +40,7 @@ type description struct {
 // section is one m= line with the lines under it.
 type section struct {
 	media, proto, formats []byte
+	lines                 []byte // those under the m= line
 	port                  uint16 // 0 = refused or disabled
 	kind                  kind
 	connection            netip.Addr // where the party wants its RTP; the session's c= unless it has its own
@@ -48,7 +49,11 @@ type section struct {
 	rtcpAddress           netip.Addr // by a=rtcp, zero = none said
 	mux, muxOnly          bool       // a=rtcp-mux, a=rtcp-mux-only
 	direction             direction
-	codec                 codec
+
+	// By Bridge.formats, for a line that is carried and tells formats apart:
+	own, shown codec     // by the payload types of the party, and by those shown to the other
+	numbers    numbering // with this description booked
+	show       []format  // what to show instead of formats; nil = it stands as it is
 }
 
 // codec is what the first format of an m= line and its telephone-event are.
@@ -68,6 +73,7 @@ func describe(sdp []byte, d *description) *Error {
 	var now *section // nil while in the session part
 	for rest := sdp; len(rest) > 0; {
 		var line []byte
+		at := len(sdp) - len(rest)
 		line, rest = nextLine(rest)
 		if len(line) == 0 {
 			continue
@@ -104,8 +110,11 @@ func describe(sdp []byte, d *description) *Error {
 			if d.count == maxStreams {
 				return errTooMany
 			}
+			if now != nil {
+				now.lines = now.lines[:at-(len(sdp)-len(now.lines))]
+			}
 			now = &d.sections[d.count]
-			*now = section{connection: d.connection, direction: sessionDirection}
+			*now = section{lines: rest, connection: d.connection, direction: sessionDirection}
 			if !readMedia(value, now) {
 				return errSyntax
 			}
@@ -249,10 +258,6 @@ func readMedia(value []byte, s *section) bool {
 	}
 	s.port = uint16(number)
 	s.kind = kindOf(s.proto)
-	if s.kind == kindRTP || s.kind == kindDTLS {
-		first, _ := nextField(s.formats)
-		s.codec = staticCodec(first)
-	}
 	return true
 }
 
@@ -301,8 +306,6 @@ func readAttribute(value []byte, s *section) bool {
 		s.mux = true
 	case "rtcp-mux-only": // RFC 8858
 		s.muxOnly = true
-	case "rtpmap":
-		readRTPMap(value, s)
 	case "rtcp": // RFC 3605 §2.1: port, then perhaps network, family, address
 		port, rest := nextField(value)
 		number, ok := readNumber(port, 65535)

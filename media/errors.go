@@ -19,6 +19,7 @@ var (
 	errTooMany      = &Error{488, "Not Acceptable Here", "sdp_too_many_streams"}
 	errAddress      = &Error{488, "Not Acceptable Here", "sdp_address"}
 	errNothingUsed  = &Error{488, "Not Acceptable Here", "sdp_no_usable_media"}
+	errNoCodec      = &Error{488, "Not Acceptable Here", "sdp_no_codec"}
 	errNoOffer      = &Error{500, "Server Internal Error", "answer_without_offer"}
 	errClosed       = &Error{500, "Server Internal Error", "bridge_closed"}
 	errNoLocal      = &Error{500, "Server Internal Error", "no_local_address"}

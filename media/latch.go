@@ -20,6 +20,7 @@ type route struct {
 	// These are read for every packet and stand together, so that they share a cache line.
 	source netip.AddrPort // whom we listen to; invalid = nobody yet
 	codec  codec          // of what the party sends
+	types  *renumber      // what becomes of the payload types it sends; nil = nothing
 	kind   kind
 	trust  trust // why we listen to the source
 	open   bool  // dest is valid
@@ -87,7 +88,8 @@ type update struct {
 	changed bool           // the description is not the one it sent before
 	kind    kind           // kindRefused = as before
 	codec   codec
-	keep    bool // only kind and codec are new
+	types   *renumber
+	keep    bool // only kind, codec and types are new
 }
 
 // redescribed returns the route after a description of the party. An address that did not change keeps its source and
@@ -96,7 +98,7 @@ type update struct {
 func (r *route) redescribed(u update) *route {
 	next := *r
 	if u.kind != kindRefused {
-		next.kind, next.codec = u.kind, u.codec
+		next.kind, next.codec, next.types = u.kind, u.codec, u.types
 	}
 	if u.keep {
 		return &next

@@ -24,15 +24,15 @@ type meter struct {
 func bump(counter *atomic.Uint64, n uint64) { counter.Store(counter.Load() + n) }
 
 // rtp counts one RTP packet, whose header the caller has validated.
-func (m *meter) rtp(packet []byte, c codec, now time.Duration) {
+func (m *meter) rtp(packet []byte, clock uint32, event bool, now time.Duration) {
 	bump(&m.packets, 1)
 	bump(&m.bytes, uint64(len(packet)))
 	m.last.Store(int64(now))
-	if c.isEvent(packet) {
+	if event {
 		bump(&m.events, 1)
 	}
 	m.sequence.packet(binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:]),
-		binary.BigEndian.Uint32(packet[8:]), now, c.clock)
+		binary.BigEndian.Uint32(packet[8:]), now, clock)
 	m.quality.Store(uint64(m.sequence.expected())<<32 | uint64(m.sequence.jitter>>4))
 }
 

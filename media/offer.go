@@ -1,6 +1,9 @@
 package media
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Offer takes an offer of one party and appends to dst what to offer to the other one. A first offer takes ports on
 // both sides and works at once, so that early media finds its way; a later one (re-INVITE, UPDATE) waits for its
@@ -17,8 +20,8 @@ func (b *Bridge) Offer(from Side, sdp, dst []byte) ([]byte, error) {
 	if !show.address.IsValid() {
 		return dst, errNoLocal
 	}
-	if !d.usable() {
-		return dst, errNothingUsed
+	if refusal := b.offerFormats(from, &d); refusal != nil {
+		return dst, refusal
 	}
 	if refusal := b.openStreams(&d); refusal != nil {
 		return dst, refusal
@@ -28,17 +31,67 @@ func (b *Bridge) Offer(from Side, sdp, dst []byte) ([]byte, error) {
 	for i := range d.sections[:d.count] {
 		section, s, line := &d.sections[i], b.streams[i], &show.lines[i]
 		s.propose(section, d.count > 1)
-		line.disabled = section.port == 0
+		line.disabled, line.formats = section.port == 0, section.show
 		line.mux = section.mux || section.muxOnly
 		line.rtp, line.rtcp = s.ports(to, s.proposal.wanted)
 	}
 	for _, s := range b.streams[d.count:] {
-		s.proposal = proposal{}
+		s.proposal = proposal{numbers: s.numbers}
 	}
 	if !b.answered {
 		b.applyOffer()
 	}
 	return rewrite(dst, sdp, &d, &show, &b.parties[to].origin, b.relay.seed), nil
+}
+
+// offerFormats leaves each line the formats that both parties may use, by the numbers the other one knows them by. A line without
+// any is refused, and so is an offer whose every wanted line is.
+func (b *Bridge) offerFormats(from Side, d *description) *Error {
+	refusal := errNothingUsed
+	for i := range d.sections[:d.count] {
+		section := &d.sections[i]
+		if !section.relayed() || section.kind == kindOpaque {
+			continue
+		}
+		var known numbering
+		if i < len(b.streams) {
+			known = b.streams[i].numbers
+		}
+		if !b.readFormats(section, from, known) {
+			section.kind, refusal = kindRefused, errNoCodec
+		}
+	}
+	if !d.usable() {
+		return refusal
+	}
+	return nil
+}
+
+// readFormats notes the formats of a line that the other party may be shown, and books them; it is false if there are none.
+func (b *Bridge) readFormats(s *section, from Side, known numbering) bool {
+	var room [maxFormats]format
+	list, whole := s.readFormats(room[:0])
+	by, to := b.parties[from].terms.Codecs, b.parties[from.Other()].terms.Codecs
+	if len(by)+len(to) > 0 && string(s.media) == "audio" {
+		if list, whole = filter(list, by, to), true; len(list) == 0 {
+			return false
+		}
+	}
+	s.own, s.numbers = codecOf(list), known
+	s.shown = s.own
+	if !whole {
+		return true // there is something strange about it: it crosses as it is
+	}
+	if !s.secured() { // the header of SRTP is authenticated end to end
+		s.numbers = known.book(from, list)
+	}
+	if event := find(list, s.own.event); event >= 0 {
+		s.shown.event = list[event].shown
+	}
+	if !s.written(list) {
+		s.show = slices.Clone(list)
+	}
+	return true
 }
 
 // usable is false for an offer whose every wanted line is of a kind we cannot carry. An offer with no lines at all,
@@ -70,7 +123,7 @@ func (b *Bridge) openStreams(d *description) *Error {
 			continue
 		}
 		caller, callee := &b.parties[Caller], &b.parties[Callee]
-		begin := [2]*route{caller.route(section.kind, section.codec), callee.route(section.kind, section.codec)}
+		begin := [2]*route{caller.route(section.kind, section.own), callee.route(section.kind, section.shown)}
 		opened, refusal := b.relay.openPath([2]netip.Addr{caller.local, callee.local}, begin, section.kind != kindOpaque && !section.muxOnly)
 		if refusal != nil {
 			for j := range fresh {
@@ -89,7 +142,7 @@ func (b *Bridge) openStreams(d *description) *Error {
 // from the answer, which can only be one of several.
 func (s *stream) propose(section *section, heads bool) {
 	s.proposal = proposal{
-		rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.codec, way: section.direction,
+		rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.shown, numbers: section.numbers, way: section.direction,
 		wanted: section.relayed(), mux: section.mux || section.muxOnly, media: mediaName(section.media),
 	}
 	if heads {
@@ -120,7 +173,7 @@ func (b *Bridge) applyOffer() {
 	p.heard = b.offerSum
 	for i, s := range b.streams {
 		o := &s.proposal
-		s.ways[b.offerer] = o.way
+		s.ways[b.offerer], s.numbers = o.way, o.numbers
 		if i < b.offered {
 			s.media = o.media
 		}
@@ -134,18 +187,25 @@ func (b *Bridge) redescribe(s *stream, side Side, wanted, changed bool, o *propo
 		return
 	}
 	e := &s.path.sides[side]
-	u := update{said: o.rtp, changed: changed, held: b.unreachable(o.rtp, wanted), kind: o.kind}
-	u.codec = e.rtp.route.Load().codec
+	now := e.rtp.route.Load()
+	u := update{said: o.rtp, changed: changed, held: b.unreachable(o.rtp, wanted), kind: o.kind, codec: now.codec, types: now.types}
 	s.held[side] = u.held
 	e.rtp.redescribe(u)
 	if e.rtcp != nil {
 		u.said, u.held = o.rtcp, b.unreachable(o.rtcp, wanted)
 		e.rtcp.redescribe(u)
 	}
-	// The payload types a party sends are those the other one described. RFC 3264 §5.1.
-	opposite := s.path.sides[side.Other()].rtp
-	if now := opposite.route.Load(); wanted && (now.codec != o.codec || now.kind != o.kind) {
-		b.relay.settle(opposite, update{kind: o.kind, codec: o.codec, keep: true})
+	if wanted { // The payload types a party sends are those the other one described. RFC 3264 §5.1.
+		b.tune(s, side.Other(), o.kind, o.codec)
+	}
+}
+
+// tune tells the plug of one side what its party sends.
+func (b *Bridge) tune(s *stream, side Side, k kind, c codec) {
+	p := s.path.sides[side].rtp
+	types := s.numbers.from(side)
+	if now := p.route.Load(); now.codec != c || now.kind != k || !types.equal(now.types) {
+		b.relay.settle(p, update{kind: k, codec: c, types: types, keep: true})
 	}
 }
 

@@ -13,6 +13,7 @@ type plug struct {
 	other   atomic.Pointer[plug] // faces the other party
 	jack    *jack                // set before packets come
 	control bool                 // RTCP
+	event   bool                 // the packet at hand is a telephone-event; the reader's own
 	streak  int32                // accepted packets since the raw engine last looked whether to connect; the reader's own
 	meter   meter
 	settled tally // what the relay has booked already; under its mutex
@@ -40,9 +41,10 @@ func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) *ro
 			return nil
 		}
 	}
+	p.event = what == rtpPacket && r.codec.isEvent(packet)
 	switch what {
 	case rtpPacket:
-		p.meter.rtp(packet, r.codec, now)
+		p.meter.rtp(packet, r.codec.clock, p.event, now)
 	case rtcpPacket:
 		bump(&p.meter.reports, 1)
 	default:
@@ -53,20 +55,21 @@ func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) *ro
 		p.drop(packet, NoDestination)
 		return nil
 	}
+	if r.types != nil && what == rtpPacket {
+		r.types.apply(packet)
+	}
 	return out
 }
 
-// drop counts an accepted packet that did not leave by the other socket.
+// drop counts the packet at hand, which was accepted and did not leave by the other socket.
 func (p *plug) drop(packet []byte, why Discard) {
 	p.discard(why)
-	r := p.route.Load()
-	what := classify(packet, r.kind, p.control)
-	if what == rtcpPacket {
+	if classify(packet, p.route.Load().kind, p.control) == rtcpPacket {
 		return
 	}
 	bump(&p.meter.dropped, 1)
 	bump(&p.meter.droppedBytes, uint64(len(packet)))
-	if what == rtpPacket && r.codec.isEvent(packet) {
+	if p.event {
 		bump(&p.meter.droppedEvents, 1)
 	}
 }

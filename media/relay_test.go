@@ -92,7 +92,7 @@ func TestPhoneBehindNATIsReachedAfterItsFirstPacket(t *testing.T) {
 		caller, callee := newPhone(t, "127.0.0.5"), newPhone(t, "127.0.0.1")
 		c := &testCall{bridge: r.Bridge(loopback, loopback), caller: caller, callee: callee}
 		defer c.bridge.Close()
-		c.bridge.Peer(Caller, netip.MustParseAddr("127.0.0.5"), LatchAuto)
+		c.bridge.Peer(Caller, Terms{Signalling: netip.MustParseAddr("127.0.0.5"), Latch: LatchAuto})
 		c.offer(t, sdpOf(netip.MustParseAddrPort("192.0.2.99:4000")))
 		c.answer(t, callee.sdp())
 		caller.speak(c.forCaller, "here I am")
@@ -354,7 +354,7 @@ func TestReplaceGivesTheSideToAnother(t *testing.T) {
 		if err := c.bridge.Replace(Callee, netip.MustParseAddr("127.0.0.1")); err != nil {
 			t.Fatal(err)
 		}
-		c.bridge.Peer(Callee, netip.MustParseAddr("127.0.0.3"), LatchStrict)
+		c.bridge.Peer(Callee, Terms{Signalling: netip.MustParseAddr("127.0.0.3"), Latch: LatchStrict})
 		if _, err := c.bridge.Answer(Callee, second.sdp(), nil); err != errNoOffer {
 			t.Errorf("answer before the new offer: %v", err)
 		}

@@ -17,10 +17,11 @@ type disguise struct {
 
 // shownLine is what becomes of one m= line.
 type shownLine struct {
-	rtp, rtcp uint16 // our ports; rtp 0 = the line is refused, rtcp 0 = RTCP comes on the RTP port
-	mux       bool   // a=rtcp-mux may stand
-	disabled  bool   // the party itself said port 0: its attributes stay
-	head      string // "audio 0 RTP/AVP 0": what to write if the answer left the line out or made another medium of it
+	rtp, rtcp uint16   // our ports; rtp 0 = the line is refused, rtcp 0 = RTCP comes on the RTP port
+	mux       bool     // a=rtcp-mux may stand
+	formats   []format // to show in place of those it lists; nil = they stand
+	disabled  bool     // the party itself said port 0: its attributes stay
+	head      string   // "audio 0 RTP/AVP 0": what to write if the answer left the line out or made another medium of it
 }
 
 // origin is what makes our o= lines: constant per leg except the version. RFC 3264 §5 and §8.
@@ -73,6 +74,8 @@ func rewrite(dst, sdp []byte, d *description, w *disguise, o *origin, seed mapha
 			dst = appendMedia(dst, &d.sections[index], &w.lines[index])
 		case index < 0 && isPersonal(line[0]):
 		case line[0] == 'a' && !keepAttribute(line[2:], d, index, w):
+		case line[0] == 'a' && index >= 0 && w.lines[index].formats != nil && aboutFormat(line[2:]):
+			dst = appendFormatLine(dst, line[2:], w.lines[index].formats)
 		case line[0] == 'a' && index >= 0 && isRTCP(line[2:]):
 			dst = appendRTCP(dst, line[2:], w, index)
 		case index >= 0 && w.lines[index].rtp == 0 && !w.lines[index].disabled:
@@ -150,6 +153,39 @@ func mentions(text []byte, address netip.Addr) bool {
 	return bytes.Contains(text, address.AppendTo(buffer[:0]))
 }
 
+// aboutFormat tells of attributes that begin with a payload type. RFC 8866 §6.6 and §6.15, RFC 4585 §4.2.
+func aboutFormat(value []byte) bool {
+	name, _, _ := bytes.Cut(value, []byte(":"))
+	return string(name) == "rtpmap" || string(name) == "fmtp" || string(name) == "rtcp-fb"
+}
+
+// appendFormatLine writes an attribute of a format under the number it is shown by, and nothing for one that is not shown. "*"
+// speaks of all.
+func appendFormatLine(dst, value []byte, shown []format) []byte {
+	name, rest, _ := bytes.Cut(value, []byte(":"))
+	word, parameters := nextField(rest)
+	number, ok := readNumber(word, 127)
+	if !ok {
+		return append(append(append(dst, "a="...), value...), "\r\n"...)
+	}
+	at := find(shown, uint8(number))
+	if at < 0 {
+		return dst
+	}
+	dst = append(append(append(dst, "a="...), name...), ':')
+	dst = strconv.AppendUint(dst, uint64(shown[at].shown), 10)
+	dst = append(dst, ' ')
+	if apt, ok := bytes.CutPrefix(parameters, []byte("apt=")); ok { // the format that a retransmission belongs to, RFC 4588 §8.6
+		if original, ok := readNumber(apt, 127); ok {
+			if at := find(shown, uint8(original)); at >= 0 {
+				dst = append(dst, "apt="...)
+				return append(strconv.AppendUint(dst, uint64(shown[at].shown), 10), "\r\n"...)
+			}
+		}
+	}
+	return append(append(dst, parameters...), "\r\n"...)
+}
+
 func isRTCP(value []byte) bool { return bytes.HasPrefix(value, []byte("rtcp:")) }
 
 // appendRTCP writes a=rtcp in the form it came in, with our values. RFC 3605 §2.1.
@@ -180,6 +216,15 @@ func appendMedia(dst []byte, s *section, line *shownLine) []byte {
 	dst = append(dst, ' ')
 	if len(s.formats) == 0 {
 		dst = append(dst, '0')
+	}
+	if line.formats != nil {
+		for i, f := range line.formats {
+			if i > 0 {
+				dst = append(dst, ' ')
+			}
+			dst = strconv.AppendUint(dst, uint64(f.shown), 10)
+		}
+		return append(dst, "\r\n"...)
 	}
 	return append(append(dst, s.formats...), "\r\n"...)
 }

@@ -16,7 +16,7 @@ func (c *session) openMedia() {
 		return
 	}
 	c.bridge = relay.Bridge(c.shard.mediaAddress(c.caller.flow), netip.Addr{})
-	c.bridge.Peer(media.Caller, c.caller.flow.Remote.Addr(), media.LatchAuto)
+	c.bridge.Peer(media.Caller, media.Terms{Signalling: c.caller.flow.Remote.Addr()})
 }
 
 // replaceMedia gives the callee's side of the bridge to the target of an attempt.
@@ -27,7 +27,7 @@ func (c *session) replaceMedia() error {
 	if err := c.bridge.Replace(media.Callee, c.shard.mediaAddress(c.callee.flow)); err != nil {
 		return err
 	}
-	c.bridge.Peer(media.Callee, c.callee.flow.Remote.Addr(), media.LatchAuto)
+	c.bridge.Peer(media.Callee, media.Terms{Signalling: c.callee.flow.Remote.Addr()})
 	return nil
 }
 
