@@ -67,6 +67,9 @@ type Media struct {
 	Ports   PortRange  `yaml:"ports"`   // UDP ports for RTP (even) and RTCP (odd)
 	Address netip.Addr `yaml:"address"` // local address of the relay's sockets; invalid: that of the SIP listener in use
 	Threads int        `yaml:"threads"` // relay threads; 0: by cores
+
+	Timeout      Duration `yaml:"timeout"`       // an answered call without RTP from either party is ended after this, holds apart; 0: never
+	EarlyTimeout Duration `yaml:"early_timeout"` // the same before the answer
 }
 
 // HTTP is the API, the console, /metrics, /healthz and /readyz.
@@ -139,8 +142,15 @@ type Trunk struct {
 	KeepAlive        Duration     `yaml:"keep_alive"`      // on tcp and tls: a ping after that much silence of ours (RFC 5626 §4.4.1); 0: none
 	FailoverAfter    Duration     `yaml:"failover_after"`  // silence of one server after which the next is tried; 0: Timer B
 	Redirect         Redirect     `yaml:"redirect"`        // what a 3xx of this carrier does
+	Media            PartyMedia   `yaml:"media"`
 	Timers           Timers       `yaml:"timers"`
 	TLS              TrunkTLS     `yaml:"tls"`
+}
+
+// PartyMedia is what a trunk or an agent may and wants to have in its media.
+type PartyMedia struct {
+	Codecs []string `yaml:"codecs"` // encoding names, the preferred one first; empty: any, in the order offered
+	Latch  Latch    `yaml:"latch"`  // which sources of RTP are believed besides the one its description names
 }
 
 // TrunkTLS is how a tls trunk is dialled.
@@ -159,6 +169,7 @@ type Agent struct {
 	FailoverAfter   Duration      `yaml:"failover_after"` // silence of one destination after which the next is tried; 0: Timer B
 	Redirect        Redirect      `yaml:"redirect"`       // what a 3xx of this agent does
 	MaxCalls        *int          `yaml:"max_calls"`      // calls in progress with this agent; nil: no limit
+	Media           PartyMedia    `yaml:"media"`
 }
 
 // Destination is one SIP address of an agent.
@@ -203,6 +214,7 @@ type (
 	NumberFormat  string
 	Oversize      string
 	Redirect      string
+	Latch         string
 )
 
 const (
@@ -234,4 +246,8 @@ const (
 	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
 	RedirectRefuse Redirect = "refuse" // the caller hears 480
 	RedirectRelay  Redirect = "relay"  // the caller hears it, with the numbers it names
+
+	LatchAuto   Latch = "auto"   // the first source if the party seems to be behind a NAT, else as strict
+	LatchStrict Latch = "strict" // the described host or the one its SIP comes from, on any port
+	LatchAny    Latch = "any"    // the first source, whoever it is
 )

@@ -31,7 +31,7 @@ func Default() Config {
 				TimerC: Duration(3 * time.Minute),
 			},
 		},
-		Media:   Media{Relay: true, Ports: PortRange{20000, 29999}},
+		Media:   Media{Relay: true, Ports: PortRange{20000, 29999}, Timeout: Duration(2 * time.Minute)},
 		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
 		Storage: Storage{Directory: "./data", CommitInterval: Duration(100 * time.Millisecond), Retention: 90 * Day, Queue: 100_000},
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
@@ -56,14 +56,19 @@ func defaultTrunk() Trunk {
 		Oversize:        OversizeFragment,
 		FailoverAfter:   failoverAfter,
 		Redirect:        RedirectFollow,
+		Media:           defaultPartyMedia,
 	}
 }
+
+var defaultPartyMedia = PartyMedia{Codecs: []string{}, Latch: LatchAuto}
 
 // failoverAfter leaves room for an INVITE and three repetitions of it with a T1 of 500 ms.
 const failoverAfter = Duration(4 * time.Second)
 
 // defaultAgent is an agent of which only the name must be given.
-func defaultAgent() Agent { return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow} }
+func defaultAgent() Agent {
+	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, Media: defaultPartyMedia}
+}
 
 // defaultDestination is a destination of which only the URI must be given.
 func defaultDestination() Destination { return Destination{Priority: 1, Weight: 1} }

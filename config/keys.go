@@ -22,6 +22,7 @@ const (
 	allowedHostPort = "host, host:port, [v6]:port"
 	allowedName     = "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
 	allowedFile     = "the path of a PEM file"
+	allowedCodecs   = "a list of encoding names, as PCMU, G722 or opus"
 	allowedBool     = "true, false"
 	allowedURI      = "sip:host, sip:user@host:port;transport=udp|tcp|tls, sips:host"
 )
@@ -78,6 +79,10 @@ var keys = []key{
 		doc: "Local address of the relay; empty: that of the SIP listener in use."},
 	{path: "media.threads", restart: true, allowed: "0 to 256",
 		doc: "Relay threads; 0: by cores."},
+	{path: "media.timeout", restart: true, allowed: "0 or 5s to 24h",
+		doc: "An answered call without RTP from either party is ended after this, holds apart; 0: never."},
+	{path: "media.early_timeout", restart: true, allowed: "0 or 5s to 24h",
+		doc: "The same before the answer; 0: never, since many a call rings without media."},
 
 	{path: "http", doc: "API, console, /metrics, /healthz and /readyz."},
 	{path: "http.listen", restart: true, allowed: "address:port, :port, or empty for no HTTP",
@@ -148,6 +153,9 @@ var keys = []key{
 	{path: "trunks[].keep_alive", allowed: "0 or 1s to 1h, on tcp and tls", doc: "A ping (CRLF CRLF) goes out after this much silence of ours, and a connection whose peer does not answer is closed; 0: none."},
 	{path: "trunks[].failover_after", allowed: "0 or 500ms to 5m", doc: "A server that sends nothing at all for this long gives way to the next; 0: timer_b. The last one always has timer_b."},
 	{path: "trunks[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this carrier, refused (480), or passed to the caller with the numbers it names."},
+	{path: "trunks[].media", doc: "What this carrier may and wants to have in its media."},
+	{path: "trunks[].media.codecs", allowed: allowedCodecs, doc: "Audio codecs it may use, the preferred one first, as PCMA and PCMU; telephone-event and CN go with them; empty: any, in the order offered."},
+	{path: "trunks[].media.latch", choices: []string{"auto", "strict", "any"}, doc: "Which sources of RTP are believed besides the one its description names: the first one if it seems to be behind a NAT, only its own hosts, or the first one whoever it is."},
 	{path: "trunks[].timers", doc: "As in sip.timers; 0: as there."},
 	{path: "trunks[].timers.t1", allowed: "0 or 50ms to 10s", doc: "As sip.timers.t1."},
 	{path: "trunks[].timers.t2", allowed: "0 or 50ms to 1m, not below t1", doc: "As sip.timers.t2."},
@@ -170,6 +178,9 @@ var keys = []key{
 	{path: "agents[].source_addresses", allowed: "a list of " + allowedSource, doc: "Addresses, networks or host names this agent calls from."},
 	{path: "agents[].failover_after", allowed: "0 or 500ms to 5m", doc: "A destination that sends nothing at all for this long gives way to the next; 0: timer_b."},
 	{path: "agents[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this agent, refused (480), or passed to the caller with the numbers it names."},
+	{path: "agents[].media", doc: "As in trunks[].media."},
+	{path: "agents[].media.codecs", allowed: allowedCodecs, doc: "As trunks[].media.codecs."},
+	{path: "agents[].media.latch", choices: []string{"auto", "strict", "any"}, doc: "As trunks[].media.latch."},
 	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
 
 	{path: "numbers", allowed: "a list of {number, trunk, ...}", doc: "Telephone numbers and where their calls go."},

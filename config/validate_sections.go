@@ -20,6 +20,8 @@ func (l *loader) validateMedia(m *Media) {
 		l.bad("media.address", "%s is no local address", a)
 	}
 	l.whole("media.threads", m.Threads, 0, 256)
+	l.duration("media.timeout", m.Timeout, Duration(5*time.Second), Day, true)
+	l.duration("media.early_timeout", m.EarlyTimeout, Duration(5*time.Second), Day, true)
 }
 
 func (l *loader) validateHTTP(h *HTTP) {

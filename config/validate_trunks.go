@@ -35,6 +35,7 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 		l.badAllowed(path+".keep_alive", "0", "is set, but transport is udp, where nobody answers a ping")
 	}
 	l.duration(path+".failover_after", t.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
+	l.validatePartyMedia(path+".media", t.Media)
 	l.validateTimers(path+".timers", t.Timers, true)
 	l.validateTrunkTLS(path+".tls", t)
 }
@@ -164,6 +165,26 @@ func (l *loader) validateAgent(path string, a *Agent) {
 	l.validateSourceList(path+".source_addresses", a.SourceAddresses)
 	l.duration(path+".failover_after", a.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.optionalCount(path+".max_calls", a.MaxCalls)
+	l.validatePartyMedia(path+".media", a.Media)
+}
+
+func (l *loader) validatePartyMedia(path string, m PartyMedia) {
+	if len(m.Codecs) > 32 {
+		l.badAllowed(path+".codecs", "up to 32", "%d codecs", len(m.Codecs))
+	}
+	for i, name := range m.Codecs {
+		key := at(path+".codecs", i)
+		lower := strings.ToLower(name)
+		first := slices.IndexFunc(m.Codecs[:i], func(c string) bool { return strings.EqualFold(c, name) })
+		switch {
+		case name == "" || len(name) > 32 || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-._") != "":
+			l.bad(key, "%s is no encoding name", quoteShort(name))
+		case lower == "telephone-event" || lower == "cn":
+			l.bad(key, "%s is no codec and goes with those that have its clock", name)
+		case first >= 0:
+			l.bad(key, "%s is listed already, as codecs[%d]", name, first)
+		}
+	}
 }
 
 func (l *loader) validateDestination(path string, d Destination, seen map[URI]int, i int) {

@@ -164,7 +164,7 @@ func (b *Bridge) Settle() {
 }
 
 // Heard tells when a packet was last accepted from the side (zero: never), and whether any is to be expected from it:
-// false while it has no stream, or every stream is on hold in its direction.
+// false while it has no stream, or every stream is on hold in its direction, or there are no sockets.
 func (b *Bridge) Heard(side Side) (last time.Time, expected bool) {
 	var latest time.Duration
 	for _, s := range b.streams {
@@ -172,7 +172,7 @@ func (b *Bridge) Heard(side Side) (last time.Time, expected bool) {
 			continue
 		}
 		latest = max(latest, time.Duration(s.path.sides[side].rtp.meter.last.Load()))
-		expected = expected || s.agreed && s.flows(side)
+		expected = expected || s.agreed && s.flows(side) && b.relay.options.Engine != EngineNone
 	}
 	if latest != 0 {
 		last = b.relay.start.Add(latest)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip/transport"
 	"trunkline/trunks"
@@ -16,7 +17,24 @@ func (c *session) openMedia() {
 		return
 	}
 	c.bridge = relay.Bridge(c.shard.mediaAddress(c.caller.flow), netip.Addr{})
-	c.bridge.Peer(media.Caller, media.Terms{Signalling: c.caller.flow.Remote.Addr()})
+	c.bridge.Peer(media.Caller, c.caller.terms())
+	c.watchMedia(c.shard.port.Now())
+}
+
+// terms are how the media of a side is met.
+func (l *leg) terms() media.Terms {
+	var m config.PartyMedia
+	switch {
+	case l.trunk != nil:
+		m = l.trunk.Media
+	case l.agent != nil:
+		m = l.agent.Media
+	}
+	return media.Terms{Signalling: l.flow.Remote.Addr(), Latch: latches[m.Latch], Codecs: m.Codecs}
+}
+
+var latches = map[config.Latch]media.Latch{
+	config.LatchAuto: media.LatchAuto, config.LatchStrict: media.LatchStrict, config.LatchAny: media.LatchAny,
 }
 
 // replaceMedia gives the callee's side of the bridge to the target of an attempt.
@@ -27,7 +45,7 @@ func (c *session) replaceMedia() error {
 	if err := c.bridge.Replace(media.Callee, c.shard.mediaAddress(c.callee.flow)); err != nil {
 		return err
 	}
-	c.bridge.Peer(media.Callee, media.Terms{Signalling: c.callee.flow.Remote.Addr()})
+	c.bridge.Peer(media.Callee, c.callee.terms())
 	return nil
 }
 
@@ -53,6 +71,7 @@ func (s *shard) mediaAddress(f transport.Flow) netip.Addr {
 
 // closeMedia ends the bridge, keeps its statistics and gives the channels back.
 func (c *session) closeMedia() {
+	c.shard.wheel.Stop(&c.silence)
 	if c.bridge != nil {
 		c.stats = c.bridge.Stats()
 		c.bridge.Close()

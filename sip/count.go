@@ -86,6 +86,8 @@ type callCounts struct {
 	failure  histogram
 	duration histogram
 	noMedia  uint64
+
+	mediaTimeouts uint64
 }
 
 func (c *counters) of(trunk string, d trunks.Direction) *callCounts {

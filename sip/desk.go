@@ -66,8 +66,6 @@ type Alarm struct {
 	timer transaction.Timer
 }
 
-// alarmTimer is the Kind of an alarm's timer; those of calls have kind 0.
-const alarmTimer = 1
 
 // Set lets a ring at the given time, whether or not it was set before. Alarms are
 // up to a tick late.

@@ -41,8 +41,12 @@ type Options struct {
 
 	Media        *media.Relay // nil: session descriptions pass unchanged, media goes past us
 	MediaAddress netip.Addr   // where media is received; invalid: at the address of each side's signalling
-	Records      Recorder     // nil: records are not kept
-	Log          *slog.Logger // nil: nothing is logged
+	// MediaTimeout ends an answered call of which neither party has been heard for so long, holds apart, and
+	// MediaEarlyTimeout one that is not answered yet; 0: never. Both need Media.
+	MediaTimeout, MediaEarlyTimeout time.Duration
+
+	Records Recorder     // nil: records are not kept
+	Log     *slog.Logger // nil: nothing is logged
 
 	UserAgent  string               // value of User-Agent and Server; empty: neither header is sent
 	Timers     config.Timers        // of all transactions, where a trunk sets none; zero: those of RFC 3261

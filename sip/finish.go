@@ -26,7 +26,8 @@ func (s *shard) newSession() *session {
 	if !s.claim(c) {
 		return nil
 	}
-	c.due.Owner = uint64(c.slot)
+	c.due.Owner, c.due.Kind = uint64(c.slot), machineTimer
+	c.silence.Owner, c.silence.Kind = uint64(c.slot), silenceTimer
 	c.machine.Reset(&s.edge.policy, uint32(s.random.Uint64()))
 	return c
 }
@@ -50,6 +51,7 @@ func (c *session) finish(now time.Time) {
 	s := c.shard
 	c.finished = true
 	s.wheel.Stop(&c.due)
+	s.wheel.Stop(&c.silence)
 	c.leaveQueue()
 	c.closeMedia()
 	r := c.machine.Record()

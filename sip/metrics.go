@@ -24,17 +24,18 @@ const scrapeWait = 2 * time.Second
 var (
 	trunkLabels = []string{"trunk", "direction"}
 
-	attemptsDesc   = describe("call_attempts_total", "Calls that were admitted and routed.", trunkLabels...)
-	resultsDesc    = describe("call_results_total", "Calls that have ended, by outcome.", "trunk", "direction", "outcome")
-	finalsDesc     = describe("call_final_responses_total", "Final responses given to callers.", "trunk", "direction", "code")
-	callsDesc      = describe("calls", "Calls in progress.", "trunk", "direction", "state")
-	limitDesc      = describe("calls_limit", "max_calls of the trunk.", "trunk")
-	postDialDesc   = describe("call_post_dial_delay_seconds", "INVITE to the first 18x.", trunkLabels...)
-	answerDesc     = describe("call_answer_delay_seconds", "INVITE to the 200.", trunkLabels...)
-	failureDesc    = describe("call_failure_delay_seconds", "INVITE to the final response of calls that were not answered.", trunkLabels...)
-	durationDesc   = describe("call_duration_seconds", "Answer to end.", trunkLabels...)
-	noMediaDesc    = describe("calls_without_media_total", "Answered calls in which one party or both sent no RTP.", trunkLabels...)
-	rejectionsDesc = describe("call_rejections_total", "Requests that the edge itself refused.", "reason")
+	attemptsDesc      = describe("call_attempts_total", "Calls that were admitted and routed.", trunkLabels...)
+	resultsDesc       = describe("call_results_total", "Calls that have ended, by outcome.", "trunk", "direction", "outcome")
+	finalsDesc        = describe("call_final_responses_total", "Final responses given to callers.", "trunk", "direction", "code")
+	callsDesc         = describe("calls", "Calls in progress.", "trunk", "direction", "state")
+	limitDesc         = describe("calls_limit", "max_calls of the trunk.", "trunk")
+	postDialDesc      = describe("call_post_dial_delay_seconds", "INVITE to the first 18x.", trunkLabels...)
+	answerDesc        = describe("call_answer_delay_seconds", "INVITE to the 200.", trunkLabels...)
+	failureDesc       = describe("call_failure_delay_seconds", "INVITE to the final response of calls that were not answered.", trunkLabels...)
+	durationDesc      = describe("call_duration_seconds", "Answer to end.", trunkLabels...)
+	mediaTimeoutsDesc = describe("calls_media_timeout_total", "Calls ended because neither party had sent RTP for media.timeout or media.early_timeout.", trunkLabels...)
+	noMediaDesc       = describe("calls_without_media_total", "Answered calls in which one party or both sent no RTP.", trunkLabels...)
+	rejectionsDesc    = describe("call_rejections_total", "Requests that the edge itself refused.", "reason")
 
 	requestsDesc     = describe("sip_requests_total", "SIP requests.", "direction", "method", "transport")
 	responsesDesc    = describe("sip_responses_total", "SIP responses by class of status.", "direction", "method", "code", "transport")
@@ -55,7 +56,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
-		failureDesc, durationDesc, noMediaDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
+		failureDesc, durationDesc, noMediaDesc, mediaTimeoutsDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
 		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, drainingDesc} {
 		out <- d
 	}
@@ -176,6 +177,7 @@ func (k *callCounts) add(o *callCounts) {
 	k.setup += o.setup
 	k.answered += o.answered
 	k.noMedia += o.noMedia
+	k.mediaTimeouts += o.mediaTimeouts
 	for outcome, n := range o.results {
 		k.results[outcome] += n
 	}
@@ -209,6 +211,7 @@ func (t *totals) emit(out chan<- prometheus.Metric) {
 		gauge(callsDesc, k.setup, trunk, direction, "setup")
 		gauge(callsDesc, k.answered, trunk, direction, "answered")
 		counter(noMediaDesc, k.noMedia, trunk, direction)
+		counter(mediaTimeoutsDesc, k.mediaTimeouts, trunk, direction)
 		k.postDial.emit(out, postDialDesc, trunk, direction)
 		k.answer.emit(out, answerDesc, trunk, direction)
 		k.failure.emit(out, failureDesc, trunk, direction)

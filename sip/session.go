@@ -26,6 +26,7 @@ type session struct {
 
 	machine call.Call
 	due     transaction.Timer // when the machine wants its next Tick
+	silence transaction.Timer // when to look whether media flows
 	next    []call.Event      // what came of doing the last actions; stepped after them
 
 	caller, callee leg
@@ -53,19 +54,20 @@ type session struct {
 	addresses   uint64 // of it that were tried
 	unheard     bool   // nothing came yet for the last INVITE
 
-	route     trunks.Route
-	direction trunks.Direction
-	bridge    *media.Bridge
-	counts    *callCounts
-	gauge     *int64 // the gauge this call is counted in
-	source    netip.AddrPort
-	called    []byte // the number as dialled
-	number    []byte // the caller's number as presented
-	stats     media.Stats
-	chain     uint64 // trace
-	refusal   trunks.Reason
-	acquired  bool // max_calls of both sides are held
-	finished  bool
+	route      trunks.Route
+	direction  trunks.Direction
+	bridge     *media.Bridge
+	counts     *callCounts
+	gauge      *int64 // the gauge this call is counted in
+	source     netip.AddrPort
+	called     []byte // the number as dialled
+	number     []byte // the caller's number as presented
+	stats      media.Stats
+	quietSince time.Time // since when no media counts as silence, as far as was looked
+	chain      uint64    // trace
+	refusal    trunks.Reason
+	acquired   bool // max_calls of both sides are held
+	finished   bool
 }
 
 // leg is one side of a call.

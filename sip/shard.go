@@ -153,11 +153,22 @@ func (s *shard) advance(now time.Time) {
 			s.ring(now, t.Owner)
 			return
 		}
-		if c := s.session(uint32(t.Owner)); c != nil {
+		switch c := s.session(uint32(t.Owner)); {
+		case c == nil:
+		case t.Kind == silenceTimer:
+			c.checkSilence(now)
+		default:
 			c.step(now, call.Event{Kind: call.Tick})
 		}
 	})
 }
+
+// What the timers of a shard's wheel are for.
+const (
+	machineTimer uint8 = iota // a call's machine wants its Tick
+	silenceTimer              // time to look whether a call's media flows
+	alarmTimer                // work outside calls, see Desk
+)
 
 // hangUpAll ends every call, for a stop that waits no longer.
 func (s *shard) hangUpAll() {
@@ -209,6 +220,7 @@ func (s *shard) abandon(c *session) {
 	}
 	c.finished = true
 	s.wheel.Stop(&c.due)
+	s.wheel.Stop(&c.silence)
 	c.uncount()
 	s.release(c)
 	s.edge.calls.Add(-1)

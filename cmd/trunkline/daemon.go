@@ -206,6 +206,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Trunks:       snapshot,
 		Media:        d.relay,
 		MediaAddress: c.Media.Address,
+		MediaTimeout: c.Media.Timeout.D(), MediaEarlyTimeout: c.Media.EarlyTimeout.D(),
 		Records:      recorder{d.records},
 		Log:          d.log,
 		UserAgent:    c.SIP.UserAgent,

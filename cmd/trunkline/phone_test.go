@@ -39,11 +39,11 @@ func (p *phone) send(to, message string) {
 	}
 }
 
-// expect returns the next message that starts so; others are passed over, for five seconds.
+// expect returns the next message that starts so; others are passed over, for ten seconds.
 func (p *phone) expect(start string) string {
 	p.t.Helper()
 	buffer := make([]byte, 65536)
-	p.socket.SetReadDeadline(time.Now().Add(5 * time.Second))
+	p.socket.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var seen []string
 	for {
 		n, err := p.socket.Read(buffer)
