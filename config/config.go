@@ -141,6 +141,7 @@ type Trunk struct {
 	Oversize         Oversize     `yaml:"oversize"`        // a request over 1,300 bytes on a udp trunk (RFC 3261 §18.1.1)
 	KeepAlive        Duration     `yaml:"keep_alive"`      // on tcp and tls: a ping after that much silence of ours (RFC 5626 §4.4.1); 0: none
 	FailoverAfter    Duration     `yaml:"failover_after"`  // silence of one server after which the next is tried; 0: Timer B
+	FailoverOn       []Failover   `yaml:"failover_on"`     // what takes a call to the next server, or the number's next trunk
 	Redirect         Redirect     `yaml:"redirect"`        // what a 3xx of this carrier does
 	Media            PartyMedia   `yaml:"media"`
 	Timers           Timers       `yaml:"timers"`
@@ -181,11 +182,26 @@ type Destination struct {
 
 // Number is one telephone number and where its calls go.
 type Number struct {
-	Number        string `yaml:"number"` // E.164 with plus
-	Trunk         string `yaml:"trunk"`
-	InboundAgent  string `yaml:"inbound_agent"`  // empty: inbound calls are refused
-	OutboundAgent string `yaml:"outbound_agent"` // empty: nobody may use it as caller
+	Number        string  `yaml:"number"` // E.164 with plus
+	Trunk         string  `yaml:"trunk"`
+	InboundAgent  string  `yaml:"inbound_agent"`  // empty: inbound calls are refused
+	OutboundAgent string  `yaml:"outbound_agent"` // empty: nobody may use it as caller
+	Routes        []Route `yaml:"routes"`         // trunks its outgoing calls may take; empty: Trunk alone
 }
+
+// Route is one trunk that the outgoing calls of a number may take.
+type Route struct {
+	Trunk    string `yaml:"trunk"`
+	Priority int    `yaml:"priority"` // lower is tried first
+	Weight   int    `yaml:"weight"`   // share among routes of the same priority; 0: only when no other is left
+}
+
+// Failover is one thing that takes a call on: a final response by code ("503") or class ("5xx"), or "timeout": nothing
+// came back, or nobody could be reached.
+type Failover string
+
+// FailoverTimeout is the one Failover that is no response.
+const FailoverTimeout Failover = "timeout"
 
 // Duration is a time.Duration that reads "500ms", "2m" or "90d" and prints in the same words.
 type Duration time.Duration

@@ -270,6 +270,8 @@ func newElement(t reflect.Type) reflect.Value {
 		v.Set(reflect.ValueOf(defaultAgent()))
 	case *Destination:
 		v.Set(reflect.ValueOf(defaultDestination()))
+	case *Route:
+		v.Set(reflect.ValueOf(defaultRoute()))
 	}
 	return v
 }
@@ -308,7 +310,7 @@ func setText(v reflect.Value, path, text string) error {
 			switch v.Interface().(type) {
 			case slog.Level:
 				return fmt.Errorf("%s is unknown", quoteShort(text))
-			case Secret, Duration, Bytes, Listener, HostPort, Source, URI, PortRange:
+			case Secret, Duration, Bytes, Listener, HostPort, Source, URI, PortRange, Failover:
 				return err
 			}
 			return fmt.Errorf("%s is not an address", quoteShort(text))

@@ -55,6 +55,7 @@ func defaultTrunk() Trunk {
 		CPSWait:         Duration(3 * time.Second),
 		Oversize:        OversizeFragment,
 		FailoverAfter:   failoverAfter,
+		FailoverOn:      []Failover{"5xx", FailoverTimeout},
 		Redirect:        RedirectFollow,
 		Media:           defaultPartyMedia,
 	}
@@ -72,3 +73,6 @@ func defaultAgent() Agent {
 
 // defaultDestination is a destination of which only the URI must be given.
 func defaultDestination() Destination { return Destination{Priority: 1, Weight: 1} }
+
+// defaultRoute is a route of which only the trunk must be given.
+func defaultRoute() Route { return Route{Priority: 1, Weight: 1} }

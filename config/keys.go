@@ -24,6 +24,7 @@ const (
 	allowedFile     = "the path of a PEM file"
 	allowedCodecs   = "a list of encoding names, as PCMU, G722 or opus"
 	allowedBool     = "true, false"
+	allowedFailover = "codes from 400 to 699, 4xx, 5xx, 6xx, timeout"
 	allowedURI      = "sip:host, sip:user@host:port;transport=udp|tcp|tls, sips:host"
 )
 
@@ -152,6 +153,7 @@ var keys = []key{
 	{path: "trunks[].oversize", choices: []string{"fragment", "tcp"}, doc: "What happens to a request over 1,300 bytes on a udp trunk: sent all the same, or over TCP."},
 	{path: "trunks[].keep_alive", allowed: "0 or 1s to 1h, on tcp and tls", doc: "A ping (CRLF CRLF) goes out after this much silence of ours, and a connection whose peer does not answer is closed; 0: none."},
 	{path: "trunks[].failover_after", allowed: "0 or 500ms to 5m", doc: "A server that sends nothing at all for this long gives way to the next; 0: timer_b. The last one always has timer_b."},
+	{path: "trunks[].failover_on", allowed: "a list of " + allowedFailover, doc: "Final responses, or timeout for none at all, that take a call to the next server or route; what is no 5xx goes to the next route at once."},
 	{path: "trunks[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this carrier, refused (480), or passed to the caller with the numbers it names."},
 	{path: "trunks[].media", doc: "What this carrier may and wants to have in its media."},
 	{path: "trunks[].media.codecs", allowed: allowedCodecs, doc: "Audio codecs it may use, the preferred one first, as PCMA and PCMU; telephone-event and CN go with them; empty: any, in the order offered."},
@@ -185,9 +187,13 @@ var keys = []key{
 
 	{path: "numbers", allowed: "a list of {number, trunk, ...}", doc: "Telephone numbers and where their calls go."},
 	{path: "numbers[].number", allowed: "'+' and 3 to 15 digits, the first not 0", doc: "The number in E.164 form."},
-	{path: "numbers[].trunk", allowed: "the name of a trunk", doc: "Trunk that carries its calls."},
+	{path: "numbers[].trunk", allowed: "the name of a trunk", doc: "Trunk that its calls come from, and go out over unless there are routes."},
 	{path: "numbers[].inbound_agent", allowed: "the name of an agent", doc: "Agent its calls go to; empty: they are refused."},
 	{path: "numbers[].outbound_agent", allowed: "the name of an agent", doc: "Agent that may call out with it; empty: nobody."},
+	{path: "numbers[].routes", allowed: "a list of {trunk, priority, weight}", doc: "Trunks its outgoing calls may take, one after the other; empty: only its trunk."},
+	{path: "numbers[].routes[].trunk", allowed: "the name of a trunk", doc: "Trunk to go out over."},
+	{path: "numbers[].routes[].priority", allowed: "0 to 65535", doc: "Lower is taken first."},
+	{path: "numbers[].routes[].weight", allowed: "0 to 65535", doc: "Share of the calls among routes of one priority; 0: only when no other is left."},
 }
 
 var keyByPath = func() map[string]*key {

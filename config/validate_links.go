@@ -83,6 +83,20 @@ func (l *loader) validateReferences() {
 		case !known["trunk "+n.Trunk]:
 			l.bad(path+".trunk", "no trunk is called %s%s", quoteShort(n.Trunk), didYouMean(n.Trunk, firstOf(trunks)))
 		}
+		first := map[string]int{}
+		for j, r := range n.Routes {
+			route := at(path+".routes", j) + ".trunk"
+			before, twice := first[r.Trunk]
+			switch {
+			case r.Trunk == "":
+				l.bad(route, "missing trunk")
+			case !known["trunk "+r.Trunk]:
+				l.bad(route, "no trunk is called %s%s", quoteShort(r.Trunk), didYouMean(r.Trunk, firstOf(trunks)))
+			case twice:
+				l.badAllowed(route, "", "%s is listed already, as routes[%d]", quoteShort(r.Trunk), before)
+			}
+			first[r.Trunk] = j
+		}
 		switch {
 		case n.InboundAgent == "":
 		case !known["agent "+n.InboundAgent]:

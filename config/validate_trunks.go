@@ -212,7 +212,17 @@ func (l *loader) validateNumber(path string, n *Number) {
 	case !plus || len(digits) < 3 || len(digits) > 15 || digits[0] == '0' || strings.Trim(digits, "0123456789") != "":
 		l.bad(path+".number", "%s is not in E.164 form", quoteShort(n.Number))
 	}
+	if n := len(n.Routes); n > maxRoutes {
+		l.badAllowed(path+".routes", fmt.Sprintf("up to %d", maxRoutes), "%d routes", n)
+	}
+	for i, r := range n.Routes {
+		l.whole(at(path+".routes", i)+".priority", r.Priority, 0, 65535)
+		l.whole(at(path+".routes", i)+".weight", r.Weight, 0, 65535)
+	}
 }
+
+// maxRoutes of one number: as many as the places one call is tried at.
+const maxRoutes = 16
 
 func (l *loader) optionalCount(path string, n *int) {
 	if n != nil && *n < 0 {

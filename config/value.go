@@ -124,3 +124,32 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	*s = Secret(text)
 	return nil
 }
+
+// UnmarshalText reads "timeout", a class from "4xx" to "6xx" or a code from 400 to 699.
+func (f *Failover) UnmarshalText(text []byte) error {
+	word := Failover(text)
+	if from, to := word.Codes(); word != FailoverTimeout && (from < 400 || to > 699) {
+		return fmt.Errorf("%s is neither a code from 400 to 699 nor 4xx, 5xx, 6xx or timeout", quoteShort(string(text)))
+	}
+	*f = word
+	return nil
+}
+
+// MarshalText is the word as it is written.
+func (f Failover) MarshalText() ([]byte, error) { return []byte(f), nil }
+
+// Codes returns the first and last status that f stands for, 0 and 0 for timeout.
+func (f Failover) Codes() (from, to int) {
+	if len(f) != 3 || f[0] < '1' || f[0] > '9' {
+		return 0, 0
+	}
+	if f[1:] == "xx" {
+		from = int(f[0]-'0') * 100
+		return from, from + 99
+	}
+	n, err := strconv.Atoi(string(f))
+	if err != nil {
+		return 0, 0
+	}
+	return n, n
+}

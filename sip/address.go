@@ -71,10 +71,9 @@ func numericHostNear(u wire.URI, near netip.Addr) (netip.AddrPort, bool) {
 
 // flowTo returns where a request inside a dialog goes: to the first route or the
 // remote target when that is an IP address, else to where the side's messages
-// come from. On a stream the connection of the dialog is used while it is open,
+// come from, f. On a stream the connection of the dialog is used while it is open,
 // and the address is dialled when it is not (RFC 5923).
-func (c *session) flowTo(l *leg, d *dialog.Dialog) transport.Flow {
-	f := l.flow
+func flowTo(f transport.Flow, d *dialog.Dialog) transport.Flow {
 	u, err := wire.ParseURI(d.NextHop())
 	if err != nil {
 		return f

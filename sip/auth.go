@@ -39,14 +39,14 @@ func (s *shard) cacheOf(t *trunks.Trunk) *digest.Cache {
 // keeps them for its ACK (RFC 3261 §22.1).
 func (c *session) appendCredentials(now time.Time, b []byte, l *leg, method string, uri []byte) []byte {
 	start := len(b)
-	b = c.appendRequestCredentials(now, b, l, method, uri, &l.digest)
+	b = c.appendRequestCredentials(now, b, l.trunk, method, uri, &l.digest)
 	l.auth = append(l.auth[:0], b[start:]...)
 	return b
 }
 
 // appendRequestCredentials appends the credential lines of any other request.
-func (c *session) appendRequestCredentials(now time.Time, b []byte, l *leg, method string, uri []byte, a *digest.Attempt) []byte {
-	if cache := c.shard.cacheOf(l.trunk); cache != nil {
+func (c *session) appendRequestCredentials(now time.Time, b []byte, t *trunks.Trunk, method string, uri []byte, a *digest.Attempt) []byte {
+	if cache := c.shard.cacheOf(t); cache != nil {
 		return cache.Authorize(b, now, method, uri, a)
 	}
 	return b
@@ -56,7 +56,7 @@ func (c *session) appendRequestCredentials(now time.Time, b []byte, l *leg, meth
 // the same Call-ID and tag and the next CSeq (RFC 3261 §22.2). It reports false
 // when there is nothing to answer with, or the answer was refused.
 func (c *session) challenged(now time.Time, m *wire.Message, attempt uint8) bool {
-	if m.Status != 401 && m.Status != 407 || c.invite == nil {
+	if m.Status != 401 && m.Status != 407 || c.invite == nil || !c.latest(attempt) {
 		return false
 	}
 	cache := c.shard.cacheOf(c.callee.trunk)
@@ -83,7 +83,8 @@ func (c *session) requestChallenged(now time.Time, m *wire.Message, p *pending) 
 		return false
 	}
 	l := c.leg(p.side)
-	cache := c.shard.cacheOf(l.trunk)
+	_, trunk := c.seatOf(p.side, p.fork)
+	cache := c.shard.cacheOf(trunk)
 	a := &p.digest
 	if p.method == call.INVITE {
 		a = &l.digest
@@ -93,6 +94,14 @@ func (c *session) requestChallenged(now time.Time, m *wire.Message, p *pending) 
 	}
 	c.send(now, p, p.tail, maxForwards)
 	return true
+}
+
+// acceptedInvite is acceptedCredentials for an INVITE to the callee, whose trunk
+// the call may have left since.
+func (c *session) acceptedInvite(now time.Time, m *wire.Message, attempt uint8) {
+	if c.latest(attempt) {
+		c.acceptedCredentials(now, m, call.Callee)
+	}
 }
 
 // acceptedCredentials learns the next nonce from a response that did not

@@ -77,9 +77,9 @@ func (c *session) closeMedia() {
 		c.bridge.Close()
 		c.bridge = nil
 	}
-	if c.acquired {
-		c.acquired = false
-		c.route.Trunk.Release()
+	c.giveTrunkBack()
+	if c.onAgent {
+		c.onAgent = false
 		c.route.Agent.Release()
 	}
 }

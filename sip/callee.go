@@ -32,7 +32,9 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	s := c.shard
 	c.targetSilent(now)
 	t, ok := c.nextTarget(now)
+	c.tries = append(c.tries, try{attempt: a.Attempt, trunk: c.callee.trunk, began: now})
 	if !ok {
+		c.triedWith(a.Attempt, 0, call.CauseUnresolved)
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
 		return
 	}
@@ -40,10 +42,12 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	f.Socket, ok = s.edge.socketFor(c.callee.trunk, f)
 	if !ok {
 		s.logNoSocket(c, t)
+		c.triedWith(a.Attempt, 0, call.CauseUnresolved)
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
 		return
 	}
 	c.callee.flow = f
+	c.tries[len(c.tries)-1].flow = f
 	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, c.callee.auth[:0], false
 	if err := c.replaceMedia(); err != nil {
 		c.mediaFailed(err)
@@ -63,6 +67,11 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	}
 	if err := c.sendInvite(now, invite, a.Attempt, a.Body); err != nil {
 		c.inviteUnsent(a.Attempt, err)
+		return
+	}
+	if c.moved { // the patience is another trunk's now
+		c.moved = false
+		c.then(call.Event{Kind: call.CalleeSent, Attempt: a.Attempt})
 	}
 }
 
@@ -204,6 +213,7 @@ func (c *session) inviteUnsent(attempt uint8, err error) {
 		return
 	}
 	c.shard.count.drop(dropUnsent)
+	c.triedWith(attempt, 0, call.CauseTransport)
 	c.then(call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: call.CauseTransport})
 }
 
@@ -324,12 +334,15 @@ func (c *session) ackBody(a call.Action, to call.Side) (kind string, body []byte
 // sendAck writes an ACK for a 2xx and sends it once: it has no transaction
 // (RFC 3261 §13.2.2.4).
 func (c *session) sendAck(now time.Time, side call.Side, fork uint8, kind string, body []byte) {
-	s, l := c.shard, c.leg(side)
+	s := c.shard
 	d := c.dialogOf(side, fork)
-	f := c.flowTo(l, d)
+	at, _ := c.seatOf(side, fork)
+	f := flowTo(at, d)
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	b := d.AppendRequest(s.out[:0], wire.ACK, f.Proto.String(), s.sentBy(f), s.branch)
-	b = append(b, l.auth...)
+	if c.strayTry(side, fork) == nil { // else they are another trunk's
+		b = append(b, c.leg(side).auth...)
+	}
 	s.out = wire.AppendBody(b, kind, body)
 	if s.Send(f, s.out, 0) != nil {
 		s.count.drop(dropUnsent)

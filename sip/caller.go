@@ -46,20 +46,15 @@ func (c *session) start(now time.Time, p transport.Packet, server transaction.Se
 		return
 	}
 	c.route = route
-	c.seat()
-	if r := c.acquire(); r != nil {
+	if r := c.sit(now); r != nil {
 		c.refused(now, r)
 		return
 	}
-	c.counts = c.shard.count.of(route.Trunk.Name, direction)
-	c.counts.attempts++
-	c.countIn(&c.counts.setup)
+	c.countOn(now)
 	c.openMedia()
 	server.Trying(now)
 	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in)}
-	if p := c.policy(ev.Targets); p != &c.shard.edge.policy {
-		c.machine.Reset(p, uint32(c.shard.random.Uint64()))
-	}
+	c.machine.Use(c.policy())
 	c.lateOffer = ev.SDP == call.SDPNone
 	c.step(now, ev)
 }
@@ -83,13 +78,22 @@ func (c *session) begin(p transport.Packet, server transaction.Server, d trunks.
 	s.edge.calls.Add(1)
 }
 
-// seat says who sits on which side.
-func (c *session) seat() {
-	if c.direction == trunks.InboundCall {
-		c.caller.trunk, c.callee.agent = c.route.Trunk, c.route.Agent
-	} else {
-		c.caller.agent, c.callee.trunk = c.route.Agent, c.route.Trunk
+// sit says who sits on which side and takes a channel on both.
+func (c *session) sit(now time.Time) *trunks.Refusal {
+	if !c.route.Agent.Acquire() {
+		return &trunks.Refusal{Reason: trunks.LimitChannels, Agent: c.route.Agent}
 	}
+	c.onAgent = true
+	if c.direction == trunks.OutboundCall {
+		c.caller.agent = c.route.Agent
+		return c.takeTrunk(now)
+	}
+	c.caller.trunk, c.callee.agent = c.route.Trunk, c.route.Agent
+	if !c.route.Trunk.Acquire() {
+		return &trunks.Refusal{Reason: trunks.LimitChannels, Trunk: c.route.Trunk}
+	}
+	c.onTrunk = true
+	return nil
 }
 
 // findRoute asks the snapshot where the INVITE at hand may go.
@@ -119,7 +123,7 @@ func refuseEvent(r *trunks.Refusal, retryAfter time.Duration) call.Event {
 	switch r.Reason {
 	case trunks.NoRoute:
 		ev.Code, ev.Cause = 404, call.CauseNoRoute
-	case trunks.NoTrunk:
+	case trunks.NoTrunk, trunks.TrunkDown:
 		ev.Code, ev.Cause, ev.After = 503, call.CauseNoRoute, retryAfter
 	case trunks.LimitChannels:
 		ev.Code, ev.Cause, ev.After = 503, call.CauseLimit, retryAfter
@@ -133,19 +137,6 @@ func refuseEvent(r *trunks.Refusal, retryAfter time.Duration) call.Event {
 
 func (s *shard) overloaded(cause string) *admit.Rejection {
 	return &admit.Rejection{Status: 503, Header: "Retry-After: " + strconv.Itoa(int(s.edge.options.RetryAfter/time.Second)) + "\r\n", Cause: cause}
-}
-
-// acquire takes a channel on both sides.
-func (c *session) acquire() *trunks.Refusal {
-	if !c.route.Trunk.Acquire() {
-		return &trunks.Refusal{Reason: trunks.LimitChannels, Trunk: c.route.Trunk}
-	}
-	if !c.route.Agent.Acquire() {
-		c.route.Trunk.Release()
-		return &trunks.Refusal{Reason: trunks.LimitChannels, Agent: c.route.Agent}
-	}
-	c.acquired = true
-	return nil
 }
 
 // respondCaller answers the first INVITE.

@@ -150,7 +150,8 @@ type ways struct {
 	byName map[string]*pace.Key
 	agents map[string][]destination // by agent, as its Destinations
 
-	policies map[rule]*call.Options
+	trunkPolicies map[string]*call.Options // by trunk
+	agentPolicies map[string]*call.Options // by agent
 }
 
 // destination is a destination's URI in the parts that Request-URI and To are
@@ -198,7 +199,7 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		old = &ways{}
 	}
 	w.keys, w.byName = keysOf(s, old.byName)
-	w.policies = policiesOf(e.policy, s)
+	w.trunkPolicies, w.agentPolicies = policiesOf(e.policy, s)
 	for _, t := range s.Trunks {
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)

@@ -36,8 +36,9 @@ func (s *shard) newSession() *session {
 func (c *session) reset() {
 	clear(c.forks)
 	clear(c.pending)
+	clear(c.tries)
 	*c = session{
-		next: c.next[:0], forks: c.forks[:0], attempts: c.attempts[:0], pending: c.pending[:0],
+		next: c.next[:0], forks: c.forks[:0], forkAttempts: c.forkAttempts[:0], tries: c.tries[:0], attempts: c.attempts[:0], pending: c.pending[:0],
 		caller: leg{sdp: c.caller.sdp[:0], auth: c.caller.auth[:0]},
 		callee: leg{sdp: c.callee.sdp[:0], auth: c.callee.auth[:0]},
 	}
@@ -92,6 +93,7 @@ func (c *session) callRecord(r *call.Record) trunks.CallRecord {
 		Answered:  r.Answer,
 		Ended:     r.End,
 		Attempts:  c.invites,
+		Tries:     c.triesTold(r.Start),
 		Source:    c.source.String(),
 
 		CallerCallID:  string(c.caller.dialog.CallID),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +81,14 @@ func (e *flowEdge) Record(r trunks.CallRecord) {
 		"outcome": r.Outcome, "ended_by": r.EndedBy, "code": strconv.Itoa(r.Code), "reason": r.Reason,
 		"trunk": r.Trunk, "agent": r.Agent, "direction": r.Direction.String(), "caller": r.Caller, "called": r.Called,
 		"attempts": strconv.Itoa(r.Attempts), "refusal": r.Refusal.String(),
+	}
+	if len(r.Tries) > 0 {
+		words := make([]string, len(r.Tries))
+		for i, try := range r.Tries {
+			try.Target = ""
+			words[i] = strings.ReplaceAll(try.String(), " ", ":")
+		}
+		out["tries"] = strings.Join(words, ",")
 	}
 	span := func(name string, from, to time.Time) {
 		if !from.IsZero() && !to.IsZero() {

@@ -25,7 +25,7 @@ func (s *shard) find(p transport.Packet, from trunks.Principal) (*session, call.
 		return nil, call.Nobody, 0
 	}
 	side, fork, ok := c.sideOf(&s.in)
-	if !ok || !c.leg(side).mayBe(p.Flow, from) {
+	if !ok || !c.mayBe(side, fork, p.Flow, from) {
 		return nil, call.Nobody, 0
 	}
 	return c, side, fork
@@ -33,14 +33,16 @@ func (s *shard) find(p transport.Packet, from trunks.Principal) (*session, call.
 
 // mayBe: the request comes from where this side lives, by address or by
 // configuration. A carrier may answer from another of its hosts.
-func (l *leg) mayBe(f transport.Flow, from trunks.Principal) bool {
-	if f.Remote.Addr() == l.flow.Remote.Addr() {
+func (c *session) mayBe(side call.Side, fork uint8, f transport.Flow, from trunks.Principal) bool {
+	at, trunk := c.seatOf(side, fork)
+	if f.Remote.Addr() == at.Remote.Addr() {
 		return true
 	}
-	if l.trunk != nil {
-		return from.Trunk != nil && from.Trunk.Name == l.trunk.Name
+	if trunk != nil {
+		return from.Trunk != nil && from.Trunk.Name == trunk.Name
 	}
-	return l.agent != nil && from.Agent != nil && from.Agent.Name == l.agent.Name
+	agent := c.leg(side).agent
+	return agent != nil && from.Agent != nil && from.Agent.Name == agent.Name
 }
 
 // receiveInDialog takes a request with a To tag, other than ACK and CANCEL.
@@ -275,12 +277,13 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 		fork = c.fork
 	}
 	d := c.dialogOf(p.side, fork)
-	f := c.flowTo(l, d)
+	at, trunk := c.seatOf(p.side, fork)
+	f := flowTo(at, d)
 	method, name := wireMethod(p.method), p.name
 	if name == "" {
 		name = method.String()
 	}
-	if l.trunk != nil && l.trunk.AuthUser != "" && p.tail == nil {
+	if trunk != nil && trunk.AuthUser != "" && p.tail == nil {
 		p.tail = bytes.Clone(tail)
 	}
 	s.branch = s.layer.MintBranch(s.branch[:0])
@@ -288,13 +291,13 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	if method == wire.INVITE {
 		b = c.appendCredentials(now, b, l, name, d.Target())
 	} else {
-		b = c.appendRequestCredentials(now, b, l, name, d.Target(), &p.digest)
+		b = c.appendRequestCredentials(now, b, trunk, name, d.Target(), &p.digest)
 	}
 	b = s.appendUserAgent(b)
 	s.out = append(b, tail...)
 	client, err := s.layer.Request(now, transaction.Request{
 		Branch: s.branch, Method: method, Flow: f, Bytes: s.out,
-		User: clientUser{s}, Token: c.token(p.serial), Timers: s.timers(l.trunk),
+		User: clientUser{s}, Token: c.token(p.serial), Timers: s.timers(trunk),
 	})
 	p.client = client
 	if err != nil {

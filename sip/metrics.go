@@ -24,8 +24,8 @@ const scrapeWait = 2 * time.Second
 var (
 	trunkLabels = []string{"trunk", "direction"}
 
-	attemptsDesc      = describe("call_attempts_total", "Calls that were admitted and routed.", trunkLabels...)
-	resultsDesc       = describe("call_results_total", "Calls that have ended, by outcome.", "trunk", "direction", "outcome")
+	attemptsDesc      = describe("call_attempts_total", "Calls that were admitted and routed, once for each trunk tried.", trunkLabels...)
+	resultsDesc       = describe("call_results_total", "Calls that have ended, by outcome; a trunk that a call left for another counts what came of it.", "trunk", "direction", "outcome")
 	finalsDesc        = describe("call_final_responses_total", "Final responses given to callers.", "trunk", "direction", "code")
 	callsDesc         = describe("calls", "Calls in progress.", "trunk", "direction", "state")
 	limitDesc         = describe("calls_limit", "max_calls of the trunk.", "trunk")

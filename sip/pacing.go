@@ -70,6 +70,7 @@ func (c *session) paced(now time.Time, attempt uint8) bool {
 		Expired:  func() { s.post(func(now time.Time) { s.turnCame(now, token, nil, pace.Ticket{}) }) },
 	}
 	if t.CPSWait == 0 || !key.Wait(now, t.Name, w) {
+		c.triedWith(attempt, 0, call.CauseThrottled)
 		c.then(throttled(attempt, key.Expected(now, t.Name).Sub(now)))
 		return false
 	}
@@ -94,6 +95,7 @@ func (s *shard) turnCame(now time.Time, token uint64, key *pace.Key, ticket pace
 	c.waiter = nil
 	attempt := uint8(purpose)
 	if key == nil {
+		c.triedWith(attempt, 0, call.CauseThrottled)
 		c.step(now, throttled(attempt, 0))
 		return
 	}

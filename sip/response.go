@@ -38,6 +38,7 @@ func (u clientUser) Failed(now time.Time, client transaction.Client, f transacti
 	case purpose&purposeInvite != 0 && f == transaction.TransportError && c.backToUDP(now, uint8(purpose)):
 	case purpose&purposeInvite != 0:
 		c.targetFailed(now, uint8(purpose), f)
+		c.triedWith(uint8(purpose), 0, causeOf(f))
 		c.step(now, call.Event{Kind: call.CalleeFailed, Attempt: uint8(purpose), Cause: causeOf(f)})
 	default:
 		c.requestFailed(now, purpose, f)
@@ -63,7 +64,7 @@ func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) 
 	case m.Status == 100:
 		c.step(now, call.Event{Kind: call.CalleeProvisional, Attempt: attempt, Code: 100})
 	case m.Status < 200:
-		fork, ok := c.forkOf(m)
+		fork, ok := c.forkOf(m, attempt)
 		if !ok {
 			s.count.drop(dropStray)
 			return
@@ -71,8 +72,9 @@ func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) 
 		c.forks[fork].Learn(m)
 		c.step(now, call.Event{Kind: call.CalleeProvisional, Attempt: attempt, Fork: fork, Code: uint16(m.Status), SDP: c.sdpOf(m)})
 	case m.Status < 300:
-		c.acceptedCredentials(now, m, call.Callee)
-		fork, ok := c.forkOf(m)
+		c.triedWith(attempt, uint16(m.Status), call.CauseNone)
+		c.acceptedInvite(now, m, attempt)
+		fork, ok := c.forkOf(m, attempt)
 		if !ok {
 			s.endOrphan(now, m)
 			return
@@ -82,7 +84,8 @@ func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) 
 			SDP: c.sdpOf(m), NoContact: !hasContact(m)})
 	case c.challenged(now, m, attempt):
 	default:
-		c.acceptedCredentials(now, m, call.Callee)
+		c.triedWith(attempt, uint16(m.Status), call.CauseNone)
+		c.acceptedInvite(now, m, attempt)
 		ev := call.Event{Kind: call.CalleeRejected, Attempt: attempt, Code: uint16(m.Status), Reason: reasonOf(m), After: retryAfterOf(m)}
 		if m.Status < 400 {
 			ev.Targets = uint8(len(c.followable()))

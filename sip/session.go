@@ -31,6 +31,7 @@ type session struct {
 
 	caller, callee leg
 	forks          []dialog.Dialog      // dialogs made by the callee's responses, by their number in the machine
+	forkAttempts   []uint8              // that each of them belongs to
 	fork           uint8                // the callee's dialog the call lives in, once answered
 	attempts       []transaction.Client // our INVITEs, by their number in the machine
 	invites        int                  // of ours that went out, those after a challenge too
@@ -49,6 +50,12 @@ type session struct {
 	lateOffer bool   // it had no offer
 	contacts  [][]byte
 
+	tries   []try     // in order; those of the machine and trunks passed over
+	routed  uint64    // routes of the number that were taken or passed over, bit by bit
+	arrived time.Time // at the trunk at hand
+	moved   bool      // to another trunk, and the machine does not know yet that the INVITE went out
+	spill   bool      // the trunk is at its limit, and wants such calls to go elsewhere
+
 	tried       uint64 // servers of a trunk or destinations of an agent that were tried, bit by bit
 	destination int    // being tried, of an agent, from 1
 	addresses   uint64 // of it that were tried
@@ -66,7 +73,8 @@ type session struct {
 	quietSince time.Time // since when no media counts as silence, as far as was looked
 	chain      uint64    // trace
 	refusal    trunks.Reason
-	acquired   bool // max_calls of both sides are held
+	onTrunk    bool // a channel of the trunk is held
+	onAgent    bool // a channel of the agent is held
 	finished   bool
 }
 
@@ -178,7 +186,7 @@ func (c *session) mediaFailed(err error) {
 
 // forkOf returns the number of the dialog that a response belongs to, making it
 // if the To tag is new. ok is false when there is no room for another.
-func (c *session) forkOf(m *wire.Message) (fork uint8, ok bool) {
+func (c *session) forkOf(m *wire.Message, attempt uint8) (fork uint8, ok bool) {
 	for i := range c.forks {
 		f := &c.forks[i]
 		if bytes.Equal(f.RemoteTag, m.To.Tag) && bytes.Equal(f.LocalTag, m.From.Tag) {
@@ -193,6 +201,7 @@ func (c *session) forkOf(m *wire.Message) (fork uint8, ok bool) {
 	} else { // of an attempt before, whose dialog is gone
 		c.forks = append(c.forks, dialog.FromOrphan(m, c.shard.contact(c.shard.at)))
 	}
+	c.forkAttempts = append(c.forkAttempts, attempt)
 	return uint8(len(c.forks) - 1), true
 }
 

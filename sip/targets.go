@@ -2,6 +2,7 @@ package sip
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"trunkline/config"
@@ -20,24 +21,32 @@ const maxTargets = 16
 // listener suits.
 func (c *session) targets() uint8 {
 	n := 0
-	if t := c.callee.trunk; t != nil {
-		n = c.suited(t.Servers, protoOf(t.Transport))
+	if c.callee.trunk != nil {
+		n = c.suited(c.callee.trunk, c.callee.trunk.Servers, protoOf(c.callee.trunk.Transport))
+		now := c.shard.port.Now()
+		for i, t := range c.route.Number.Routes {
+			if c.routed&(1<<i) == 0 && t.Usable(now) == trunks.NoReason {
+				n += c.suited(t, t.Servers, protoOf(t.Transport))
+			}
+		}
 	} else {
 		for i := range c.callee.agent.Destinations {
 			d := &c.callee.agent.Destinations[i]
-			n += c.suited(d.Addrs, protoOf(d.URI.Transport))
+			n += c.suited(nil, d.Addrs, protoOf(d.URI.Transport))
 		}
 	}
 	return uint8(min(max(n, 1), maxTargets))
 }
 
-func (c *session) suited(servers []netip.AddrPort, p transport.Proto) int {
+// suited counts the servers of a trunk, or of an agent if t is nil, that some
+// listener can send to.
+func (c *session) suited(t *trunks.Trunk, servers []netip.AddrPort, p transport.Proto) int {
 	if len(servers) == 1 {
 		return 1 // that no listener suits it is worth an attempt and its log line
 	}
 	n := 0
 	for i := range servers {
-		if c.suits(p, servers[i]) {
+		if c.suits(t, p, servers[i]) {
 			n++
 		}
 	}
@@ -45,76 +54,91 @@ func (c *session) suited(servers []netip.AddrPort, p transport.Proto) int {
 }
 
 // suits reports whether some listener can send there.
-func (c *session) suits(p transport.Proto, addr netip.AddrPort) bool {
-	_, ok := c.shard.edge.socketFor(c.callee.trunk, transport.Flow{Proto: p, Remote: addr})
+func (c *session) suits(t *trunks.Trunk, p transport.Proto, addr netip.AddrPort) bool {
+	_, ok := c.shard.edge.socketFor(t, transport.Flow{Proto: p, Remote: addr})
 	return ok
 }
 
-// policy is what the machine goes by: a callee with several places to be tried at
-// moves on when one is silent (RTE-08).
-func (c *session) policy(targets uint8) *call.Options {
+// policy is what the machine goes by: what the callee's trunk or agent asks for.
+func (c *session) policy() *call.Options {
 	e := c.shard.edge
-	var r rule
+	w := e.ways.Load()
+	var p *call.Options
 	if t := c.callee.trunk; t != nil {
-		r = rule{t.FailoverAfter.D(), t.Redirect}
+		p = w.trunkPolicies[t.Name]
 	} else {
-		r = rule{c.callee.agent.FailoverAfter.D(), c.callee.agent.Redirect}
+		p = w.agentPolicies[c.callee.agent.Name]
 	}
-	if targets <= 1 {
-		r.silence = 0
+	if p == nil { // a reload has removed it
+		p = &e.policy
 	}
-	if p := e.ways.Load().policies[r]; p != nil {
-		return p
-	}
-	return &e.policy
-}
-
-// rule is in what the policies of calls differ.
-type rule struct {
-	silence  time.Duration // 0: a silent server keeps the call
-	redirect config.Redirect
+	return p
 }
 
 var redirects = map[config.Redirect]call.Redirect{
-	"": call.RedirectFollow, config.RedirectFollow: call.RedirectFollow, config.RedirectRefuse: call.RedirectRefuse, config.RedirectRelay: call.RedirectRelay,
+	config.RedirectFollow: call.RedirectFollow, config.RedirectRefuse: call.RedirectRefuse, config.RedirectRelay: call.RedirectRelay,
 }
 
-// policiesOf are the edge's policy in each of the ways that trunks and agents ask
-// for; what asks for nothing else is not among them.
-func policiesOf(p call.Options, s *trunks.Snapshot) map[rule]*call.Options {
-	all := map[rule]*call.Options{}
-	add := func(r rule) {
-		for _, r := range [...]rule{r, {0, r.redirect}} {
-			redirect, known := redirects[r.redirect]
-			if !known || all[r] != nil || r.silence == 0 && redirect == p.Redirect {
-				continue
-			}
-			p := p
-			p.Silence, p.Redirect = r.silence, redirect
-			all[r] = &p
-		}
-	}
+// policiesOf are the edge's policy p as each trunk and agent asks for it, by name.
+func policiesOf(p call.Options, s *trunks.Snapshot) (byTrunk, byAgent map[string]*call.Options) {
+	byTrunk, byAgent = map[string]*call.Options{}, map[string]*call.Options{}
 	for _, t := range s.Trunks {
-		add(rule{t.FailoverAfter.D(), t.Redirect})
+		own := policyWith(p, t.FailoverAfter, t.Redirect)
+		own.Failover = failoverOf(t.FailoverOn)
+		byTrunk[t.Name] = own
 	}
 	for _, a := range s.Agents {
-		add(rule{a.FailoverAfter.D(), a.Redirect})
+		byAgent[a.Name] = policyWith(p, a.FailoverAfter, a.Redirect)
 	}
-	return all
+	return byTrunk, byAgent
+}
+
+func policyWith(p call.Options, silence config.Duration, r config.Redirect) *call.Options {
+	p.Silence = silence.D()
+	if redirect, ok := redirects[r]; ok {
+		p.Redirect = redirect
+	}
+	return &p
+}
+
+// failoverOf translates the configured table; nil means the default one.
+func failoverOf(table []config.Failover) call.Failover {
+	if table == nil {
+		return call.Failover{}
+	}
+	var codes []int
+	for _, f := range table {
+		from, to := f.Codes()
+		for code := from; code > 0 && code <= to; code++ {
+			codes = append(codes, code)
+		}
+	}
+	return call.FailoverOn(slices.Contains(table, config.FailoverTimeout), codes...)
 }
 
 // nextTarget chooses where the next attempt goes: a contact of a followed
-// redirection, a trunk's next server, or an agent's next destination.
+// redirection, a trunk's next server, the first of the next trunk, or an agent's
+// next destination.
 func (c *session) nextTarget(now time.Time) (target, bool) {
 	if len(c.contacts) > 0 {
 		uri := c.contacts[0]
 		c.contacts = c.contacts[1:]
 		return c.contactTarget(uri)
 	}
-	if c.callee.trunk != nil {
-		return c.trunkTarget(now)
+	if c.callee.trunk == nil {
+		return c.agentTarget(now)
 	}
-	return c.agentTarget(now)
+	if !c.useless() {
+		if t, ok := c.trunkTarget(now); ok {
+			return t, true
+		}
+	}
+	for c.moveOn(now) {
+		if t, ok := c.trunkTarget(now); ok {
+			return t, true
+		}
+	}
+	return target{}, false
 }
 
 // trunkTarget addresses the called number at the trunk's domain.
@@ -186,7 +210,7 @@ func (c *session) avoid(now time.Time, servers []netip.AddrPort, p transport.Pro
 	var unsuited, resting, all uint64
 	for i := range servers[:min(len(servers), 64)] {
 		all |= 1 << i
-		if !c.suits(p, servers[i]) {
+		if !c.suits(c.callee.trunk, p, servers[i]) {
 			unsuited |= 1 << i
 		} else if c.shard.edge.rests.Resting(now, servers[i]) {
 			resting |= 1 << i
@@ -263,6 +287,9 @@ func (c *session) targetFailed(now time.Time, attempt uint8, f transaction.Failu
 func (c *session) targetSilent(now time.Time) {
 	if c.unheard {
 		c.rest(now)
+	}
+	if t := c.lastTry(); t != nil && t.code == 0 {
+		c.triedWith(t.attempt, 0, call.CauseNoResponse)
 	}
 }
 

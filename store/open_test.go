@@ -43,7 +43,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 				execFile(t, filepath.Join(dir, name), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
 			}
 			return dir
-		}, NewerSchema, "was written by a later version of trunkline; use that version or restore a backup (schema 99, this version knows 1)"},
+		}, NewerSchema, "was written by a later version of trunkline; use that version or restore a backup (schema 99, this version knows "},
 		{"a directory in place of the file", func(t *testing.T, dir string) string {
 			for _, name := range []string{"records.db", "trunkline.db"} {
 				if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {

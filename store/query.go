@@ -69,15 +69,19 @@ func scan(rows *sql.Rows) (s Stored, err error) {
 	var started, ended int64
 	var ringing, answered sql.NullInt64
 	var caller, callee nullableMedia
+	var tries sql.NullString
 	err = rows.Scan(&s.Seq, &s.ID, &direction, &trunk, &agent, &s.Caller, &s.Called, &s.Outcome, &s.EndedBy, &s.Code, &s.Reason, &refusal,
 		&started, &ringing, &answered, &ended, &s.Attempts, &s.Source, &target, &s.CallerCallID, &calleeCallID,
 		&caller.packets, &caller.bytes, &caller.lost, &caller.jitter, &caller.codec,
-		&callee.packets, &callee.bytes, &callee.lost, &callee.jitter, &callee.codec)
+		&callee.packets, &callee.bytes, &callee.lost, &callee.jitter, &callee.codec, &tries)
 	s.Direction, s.Refusal = directionOf(direction), reasonOf(refusal.String)
 	s.Trunk, s.Agent, s.Target, s.CalleeCallID = trunk.String, agent.String, target.String, calleeCallID.String
 	s.Started, s.Ended = time.UnixMilli(started), time.UnixMilli(ended)
 	s.Ringing, s.Answered = timeOrZero(ringing), timeOrZero(answered)
 	s.Caller2Callee, s.Callee2Caller = caller.stats(), callee.stats()
+	if err == nil && tries.Valid {
+		s.Tries, err = triesOf(tries.String)
+	}
 	return s, err
 }
 

@@ -67,6 +67,11 @@ func TestRecordsReadBackAsWritten(t *testing.T) {
 	for i := 2; i < 100; i++ {
 		c := sampleRecord(i)
 		c.Direction, c.Outcome = trunks.OutboundCall, "busy"
+		c.Tries = []trunks.Try{
+			{Trunk: "near", Refusal: trunks.LimitChannels},
+			{Trunk: "far", Target: "192.0.2.20:5060", Cause: "no_response", After: time.Millisecond},
+			{Trunk: "carrier", Target: "192.0.2.30:5080", Code: 486, After: 4 * time.Second},
+		}
 		want = append(want, c)
 	}
 	for _, c := range want {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	columns      = "id, direction, trunk, agent, caller, called, outcome, ended_by, code, reason, refusal, started_ms, ringing_ms, answered_ms, ended_ms, attempts, source, target, caller_call_id, callee_call_id, caller_packets, caller_bytes, caller_lost, caller_jitter_us, caller_codec, callee_packets, callee_bytes, callee_lost, callee_jitter_us, callee_codec"
-	columnCount  = 30
+	columns      = "id, direction, trunk, agent, caller, called, outcome, ended_by, code, reason, refusal, started_ms, ringing_ms, answered_ms, ended_ms, attempts, source, target, caller_call_id, callee_call_id, caller_packets, caller_bytes, caller_lost, caller_jitter_us, caller_codec, callee_packets, callee_bytes, callee_lost, callee_jitter_us, callee_codec, tries"
+	columnCount  = 31
 	rowsTogether = 32                     // rows of the larger insert: one call into C for all of them
 	writerBusy   = 250 * time.Millisecond // then the batch is tried again; Close need not wait for long
 	expireBite   = 2000                   // rows deleted in one transaction
@@ -139,6 +139,10 @@ func fill(args []driver.NamedValue, r *trunks.CallRecord) {
 	args[19].Value = orNull(r.CalleeCallID)
 	fillMedia(args[20:25], &r.Caller2Callee)
 	fillMedia(args[25:30], &r.Callee2Caller)
+	args[30].Value = nil
+	if len(r.Tries) > 0 {
+		args[30].Value = triesText(r.Tries)
+	}
 }
 
 func fillMedia(args []driver.NamedValue, m *trunks.MediaStats) {

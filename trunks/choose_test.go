@@ -12,6 +12,7 @@ func agentWith(destinations ...config.Destination) *Agent {
 	a := &Agent{}
 	for _, d := range destinations {
 		a.Destinations = append(a.Destinations, Destination{Destination: d, Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:5060")}})
+		a.ranks = append(a.ranks, rank{d.Priority, d.Weight})
 	}
 	return a
 }
@@ -86,5 +87,41 @@ func TestChooseLeavesOutWhatHasNoAddress(t *testing.T) {
 	a.Destinations[1].Addrs = nil
 	if i := a.Choose(0, 0); i != -1 {
 		t.Errorf("chose %d", i)
+	}
+}
+
+func TestRoutesAreChosenAsDestinationsAre(t *testing.T) {
+	s := build(t, `
+trunks: [{name: a, server: 192.0.2.1}, {name: b, server: 192.0.2.2}, {name: c, server: 192.0.2.3}]
+numbers:
+  - {number: "+15550001", trunk: a, routes: [{trunk: c, priority: 2}, {trunk: a, weight: 3}, {trunk: b}]}
+  - {number: "+15550002", trunk: b}
+`, nil)
+	n := s.Number([]byte("+15550001"))
+	share := map[string]int{}
+	for random := range uint64(400) {
+		share[n.Routes[n.Choose(0, 0, random)].Name]++
+	}
+	if share["a"] != 300 || share["b"] != 100 || share["c"] != 0 {
+		t.Errorf("shares %v", share)
+	}
+	for _, test := range []struct {
+		name         string
+		tried, tired uint64
+		want         string
+	}{
+		{"a tired one comes after a later priority", 0b010, 0b100, "c"},
+		{"but before none at all", 0b011, 0b100, "b"},
+		{"all tired go by priority", 0b010, 0b101, "b"},
+	} {
+		if i := n.Choose(test.tried, test.tired, 0); i < 0 || n.Routes[i].Name != test.want {
+			t.Errorf("%s: chose %d, want %s", test.name, i, test.want)
+		}
+	}
+	if i := n.Choose(0b111, 0, 0); i != -1 {
+		t.Errorf("none is left, but %d", i)
+	}
+	if only := s.Number([]byte("+15550002")); len(only.Routes) != 1 || only.Routes[0] != s.Trunk("b") || only.Choose(0, 1, 9) != 0 {
+		t.Errorf("without routes a number has %v", only.Routes)
 	}
 }

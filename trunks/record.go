@@ -1,6 +1,10 @@
 package trunks
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // CallRecord is what remains of one call, exactly one per call. Strings are the record's own: they must not alias
 // buffers that are used again.
@@ -28,8 +32,39 @@ type CallRecord struct {
 	Target       string // address:port of the last attempt; empty: none
 	CallerCallID string // Call-ID of the caller's dialog
 	CalleeCallID string // Call-ID of the last attempt's dialog; empty: none
+	Tries        []Try  // in order; nil for a call that its first target took or ended
 
 	Caller2Callee, Callee2Caller MediaStats
+}
+
+// Try is one thing done to reach the callee: an attempt at one target, or a trunk that was passed over.
+type Try struct {
+	Trunk   string        // name; empty: a destination of the agent
+	Target  string        // address:port; empty: none was chosen
+	Code    int           // final response; 0: none came
+	Cause   string        // why it was left without a final response, or before one came; empty: it was not
+	Refusal Reason        // why the trunk was passed over; NoReason: it was not
+	After   time.Duration // from the INVITE of the caller to the begin of the try
+}
+
+// String is "carrier 192.0.2.20:5060 503", "carrier 192.0.2.20:5060 no_response" or "carrier limit_channels".
+func (t Try) String() string {
+	var words []string
+	for _, word := range []string{t.Trunk, t.Target} {
+		if word != "" {
+			words = append(words, word)
+		}
+	}
+	if t.Code != 0 {
+		words = append(words, strconv.Itoa(t.Code))
+	}
+	if t.Cause != "" {
+		words = append(words, t.Cause)
+	}
+	if t.Refusal != NoReason {
+		words = append(words, t.Refusal.String())
+	}
+	return strings.Join(words, " ")
 }
 
 // MediaStats is what one direction of the relay saw. All zero: no media passed through the edge.

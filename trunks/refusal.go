@@ -21,9 +21,10 @@ const (
 	LimitChannels           // max_calls
 	Overload                // the process has more to do than it can
 	Draining                // the process is about to stop
+	TrunkDown               // every trunk the call could take is down
 )
 
-var reasonLabels = [...]string{"none", "no_trunk", "bad_source", "bad_auth", "flood", "no_route", "number_unverified", "limit_cps", "limit_channels", "overload", "draining"}
+var reasonLabels = [...]string{"none", "no_trunk", "bad_source", "bad_auth", "flood", "no_route", "number_unverified", "limit_cps", "limit_channels", "overload", "draining", "trunk_down"}
 
 // String returns the label.
 func (r Reason) String() string {
@@ -53,6 +54,7 @@ type Refusal struct {
 	Source netip.AddrPort // of a BadSource
 	User   string         // user part that was looked up, as it came
 	E164   string         // User in the form it was looked up by
+	Passed []Passed       // routes that were considered, when none was left
 
 	snapshot *Snapshot // for what was nearest; nil: not told
 }
@@ -60,12 +62,14 @@ type Refusal struct {
 // Detail is one sentence that names what was looked for, what was nearest and the one thing that differed. It may look at
 // every number and source, so it is not for the call path.
 func (r *Refusal) Detail() string {
+	if len(r.Passed) > 0 {
+		return r.passedDetail()
+	}
 	switch r.Reason {
 	case NoTrunk:
-		if r.Number != nil {
-			return fmt.Sprintf("trunk %s has no address: %s did not resolve", r.Number.Trunk.Name, nextHop(r.Number.Trunk.Trunk).Host)
-		}
 		return "no trunk carries this call"
+	case TrunkDown:
+		return "every trunk that could carry this call is down"
 	case BadSource:
 		return r.sourceDetail()
 	case BadAuth:
@@ -103,6 +107,46 @@ func (r *Refusal) who() string {
 		return r.Source.String()
 	}
 	return "the edge"
+}
+
+// Passed is a route that cannot take a call, and why.
+type Passed struct {
+	Trunk  *Trunk
+	Reason Reason // NoTrunk, TrunkDown, LimitChannels
+}
+
+// Detail is one clause on why the route was passed over.
+func (p Passed) Detail() string {
+	switch p.Reason {
+	case NoTrunk:
+		return fmt.Sprintf("trunk %s has no address: %s did not resolve", p.Trunk.Name, nextHop(p.Trunk.Trunk).Host)
+	case TrunkDown:
+		return fmt.Sprintf("trunk %s is down", p.Trunk.Name)
+	}
+	return (&Refusal{Reason: p.Reason, Trunk: p.Trunk}).Detail()
+}
+
+// NoneLeft is the refusal of a call of route none of whose trunks can take it. The reason is the one most likely to be over soon:
+// a limit before a trunk that is down, and that before one without an address.
+func NoneLeft(route Route, passed []Passed) *Refusal {
+	r := &Refusal{Reason: NoTrunk, Agent: route.Agent, Number: route.Number, Passed: passed}
+	for _, p := range passed {
+		if p.Reason == LimitChannels || p.Reason == TrunkDown && r.Reason == NoTrunk {
+			r.Reason = p.Reason
+		}
+		if len(passed) == 1 {
+			r.Trunk = p.Trunk
+		}
+	}
+	return r
+}
+
+func (r *Refusal) passedDetail() string {
+	clauses := make([]string, len(r.Passed))
+	for i, p := range r.Passed {
+		clauses[i] = p.Detail()
+	}
+	return strings.Join(clauses, "; ")
 }
 
 func (r *Refusal) limit() string {

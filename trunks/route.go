@@ -1,9 +1,9 @@
 package trunks
 
 // Route is where one call goes. Trunk and Agent are its two sides: an inbound call comes from Trunk and goes to Agent,
-// an outbound call the other way.
+// an outbound call comes from Agent and goes to one of Number.Routes.
 type Route struct {
-	Trunk  *Trunk
+	Trunk  *Trunk // nil: an outbound call that has not chosen yet
 	Agent  *Agent
 	Number *Number // the called number of an inbound call, the caller's of an outbound one
 }
@@ -21,7 +21,7 @@ func (s *Snapshot) Inbound(t *Trunk, called []byte) (Route, *Refusal) {
 }
 
 // Outbound routes a call that came from a with the caller identity caller, a raw user part: it must be a number that a
-// may use, and the number's trunk carries the call to called, the raw user part dialled. The number may belong to another
+// may use, and one of the number's routes carries the call to called, the raw user part dialled. The number may belong to another
 // agent whose sources overlap those of a, and Route.Agent is then that one. It does not allocate unless it refuses.
 func (s *Snapshot) Outbound(a *Agent, caller, called []byte) (Route, *Refusal) {
 	var buf [64]byte
@@ -30,12 +30,10 @@ func (s *Snapshot) Outbound(a *Agent, caller, called []byte) (Route, *Refusal) {
 	switch {
 	case n == nil || n.Outbound == nil || n.Outbound.group != a.group:
 		return Route{}, s.refuse(NumberUnverified, Principal{Agent: a}, n, caller, e164)
-	case len(n.Trunk.Servers) == 0:
-		return Route{}, s.refuse(NoTrunk, Principal{Agent: a}, n, caller, e164)
 	case len(called) == 0:
 		return Route{}, s.refuse(NoRoute, Principal{Agent: a}, n, caller, e164)
 	}
-	return Route{Trunk: n.Trunk, Agent: n.Outbound, Number: n}, nil
+	return Route{Agent: n.Outbound, Number: n}, nil
 }
 
 // refuse keeps copies of user and e164: they belong to the caller.

@@ -46,7 +46,6 @@ func TestOutbound(t *testing.T) {
 		{"of another agent", "dialer", "+15550001234", "112", "number_unverified: number +15550001234 may be used by agent app, but the call came from agent dialer"},
 		{"of nobody", "app", "+15550009999", "112", "number_unverified: number +15550009999 has no outbound_agent"},
 		{"unknown", "app", "anonymous", "112", `number_unverified: caller "anonymous" is not listed`},
-		{"through a trunk without address", "app", "+15550007777", "112", "no_trunk: trunk lost has no address: gone.example did not resolve"},
 		{"to nobody", "app", "+15550001234", "", "no_route: no number was dialled"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -60,6 +59,9 @@ func TestOutbound(t *testing.T) {
 func told(r Route, refusal *Refusal) string {
 	if refusal != nil {
 		return refusal.Error()
+	}
+	if r.Trunk == nil { // an outbound call that has not chosen yet
+		r.Trunk = r.Number.Routes[0]
 	}
 	return fmt.Sprintf("%s %s %s", r.Trunk.Name, r.Agent.Name, r.Number.E164)
 }
@@ -94,7 +96,7 @@ func TestEveryReasonHasALabelAndASentence(t *testing.T) {
 			t.Errorf("%s: %s", r, detail)
 		}
 	}
-	if len(labels) != 10 || Reason(200).String() != "unknown" || NoReason.String() != "none" {
+	if len(labels) != 11 || Reason(200).String() != "unknown" || NoReason.String() != "none" {
 		t.Errorf("labels: %v", labels)
 	}
 	s := build(t, `{trunks: [{name: a, server: 192.0.2.1, max_calls: 10, cps_limit: 0.5}], agents: [{name: app}]}`, nil)
@@ -111,6 +113,25 @@ func TestEveryReasonHasALabelAndASentence(t *testing.T) {
 	} {
 		if got := refusal.Detail(); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// RTE-10: why no route is left, for every route that was considered.
+func TestNoneLeft(t *testing.T) {
+	s := build(t, `{trunks: [{name: a, server: gone.example}, {name: b, server: 192.0.2.1}, {name: c, server: 192.0.2.2, max_calls: 2}]}`, nil)
+	gone, down, full := Passed{s.Trunks[0], NoTrunk}, Passed{s.Trunks[1], TrunkDown}, Passed{s.Trunks[2], LimitChannels}
+	for _, test := range []struct {
+		passed []Passed
+		want   string
+	}{
+		{nil, "no_trunk: no trunk carries this call"},
+		{[]Passed{gone}, "no_trunk: trunk a has no address: gone.example did not resolve"},
+		{[]Passed{down, gone}, "trunk_down: trunk b is down; trunk a has no address: gone.example did not resolve"},
+		{[]Passed{full, down}, "limit_channels: trunk c is at its max_calls of 2; trunk b is down"},
+	} {
+		if got := NoneLeft(Route{}, test.passed).Error(); got != test.want {
+			t.Errorf("got  %s\nwant %s", got, test.want)
 		}
 	}
 }

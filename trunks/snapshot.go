@@ -143,14 +143,15 @@ func (b *builder) addAgent(c config.Agent) error {
 	if b.next.agents[c.Name] != nil {
 		return fmt.Errorf("two agents are called %q", c.Name)
 	}
-	if len(c.Destinations) > maxDestinations {
-		return fmt.Errorf("agent %q has %d destinations; %d are allowed", c.Name, len(c.Destinations), maxDestinations)
+	if len(c.Destinations) > maxChoices {
+		return fmt.Errorf("agent %q has %d destinations; %d are allowed", c.Name, len(c.Destinations), maxChoices)
 	}
 	a := &Agent{Agent: c, Index: len(b.next.Agents), usage: new(usage)}
 	for _, c := range c.Destinations {
 		d := Destination{Destination: c}
 		d.servers, d.Addrs = b.serversOf(config.HostPort{Host: c.URI.Host, Port: c.URI.Port}, c.URI.Transport)
 		a.Destinations = append(a.Destinations, d)
+		a.ranks = append(a.ranks, rank{c.Priority, c.Weight})
 	}
 	if before := b.previous.agents[c.Name]; before != nil {
 		a.usage = before.usage
@@ -182,10 +183,35 @@ func (b *builder) addNumber(c config.Number) error {
 			return fmt.Errorf("number %s: no agent is called %q", c.Number, link.name)
 		}
 	}
+	if err := b.addRoutes(n, c.Routes); err != nil {
+		return err
+	}
 	b.next.numbers[c.Number] = n
 	b.next.Numbers = append(b.next.Numbers, n)
 	return nil
 }
+
+// addRoutes fills in the trunks that calls from n may take.
+func (b *builder) addRoutes(n *Number, routes []config.Route) error {
+	if len(routes) == 0 {
+		n.Routes, n.ranks = []*Trunk{n.Trunk}, onlyRoute
+		return nil
+	}
+	if len(routes) > maxChoices {
+		return fmt.Errorf("number %s has %d routes; %d are allowed", n.E164, len(routes), maxChoices)
+	}
+	for _, r := range routes {
+		t := b.next.trunks[r.Trunk]
+		if t == nil {
+			return fmt.Errorf("number %s: no trunk is called %q", n.E164, r.Trunk)
+		}
+		n.Routes, n.ranks = append(n.Routes, t), append(n.ranks, rank{r.Priority, r.Weight})
+	}
+	return nil
+}
+
+// onlyRoute are the ranks of a number without routes of its own.
+var onlyRoute = []rank{{}}
 
 func (b *builder) addSource(s config.Source, p Principal) {
 	if s.Host == "" {

@@ -26,6 +26,7 @@ type Agent struct {
 	Index        int           // position in Snapshot.Agents
 	Destinations []Destination // hides those of config.Agent
 
+	ranks []rank // of Destinations
 	usage *usage
 	group int // agents whose sources overlap have the same group
 }
@@ -42,8 +43,11 @@ type Destination struct {
 type Number struct {
 	E164     string // with plus
 	Trunk    *Trunk
-	Inbound  *Agent // nil: inbound calls are refused
-	Outbound *Agent // nil: nobody may use it as caller
+	Inbound  *Agent   // nil: inbound calls are refused
+	Outbound *Agent   // nil: nobody may use it as caller
+	Routes   []*Trunk // that its outgoing calls may take, at least one: Trunk when none is configured
+
+	ranks []rank // of Routes
 }
 
 // usage counts calls in progress. It belongs to a name, not to a snapshot.
@@ -55,6 +59,15 @@ type usage struct {
 // Acquire counts one more call in progress on t, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's t or a later one's.
 func (t *Trunk) Acquire() bool { return t.usage.acquire(t.MaxCalls) }
+
+// Usable says why no call can take t at now, NoReason if one can: NoTrunk without an address, TrunkDown. Whether a
+// channel is free shows when it is acquired.
+func (t *Trunk) Usable(now time.Time) Reason {
+	if len(t.Servers) == 0 {
+		return NoTrunk
+	}
+	return NoReason
+}
 
 // Release takes back one Acquire.
 func (t *Trunk) Release() { t.usage.calls.Add(-1) }

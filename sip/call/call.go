@@ -13,7 +13,7 @@ type Options struct {
 	Silence         time.Duration // how long a target may send nothing at all before the next is tried; default, and for the last one: Timer B
 	MaxDuration     time.Duration // longest answered call; default 12 h
 	ReinviteTimeout time.Duration // longest wait for the final response to a re-INVITE; default 3 min
-	Failover        []uint16      // final responses that move on to the next target; nil = 500, 502, 503, 504
+	Failover        Failover      // what moves on to the next target; default 5xx and timeout
 	Redirect        Redirect      // what a 3xx does
 	MaxRedirects    uint8         // 3xx followed in one call; default 5. With RedirectFollow only
 	Pass            MethodSet     // INFO, UPDATE, MESSAGE, REFER, NOTIFY, SUBSCRIBE that cross the edge; default none
@@ -49,7 +49,6 @@ var defaults = Options{
 	RingTimeout:     3 * time.Minute,
 	MaxDuration:     12 * time.Hour,
 	ReinviteTimeout: 3 * time.Minute,
-	Failover:        []uint16{500, 502, 503, 504},
 	MaxRedirects:    5,
 }
 
@@ -71,6 +70,8 @@ type Call struct {
 
 	exchange exchange
 	reason   Reason
+
+	calleeReason Reason // of the last final response to our INVITE
 
 	seed       uint32
 	open       uint32 // attempts without a final response, by number
@@ -102,6 +103,7 @@ type Call struct {
 
 	late         bool // INVITE without an offer: it comes in the 2xx, the answer in the ACK (RFC 3261 §13.2.1)
 	heard        bool // the attempt got a provisional
+	listened     bool // the caller was sent an answer before the call was: it hears this target
 	expires      bool // limit comes from the caller's Expires
 	byeOnAck     bool // BYE to the caller as soon as its ACK came or cannot come any more (RFC 3261 §15)
 	byeCaller    bool // our BYE to the caller waits for its answer
@@ -147,6 +149,10 @@ func (c *Call) Reset(o *Options, seed uint32) {
 		exchange: exchange{deadline: never},
 	}
 }
+
+// Use makes o the policy from here on. The shell calls it before Start, and while it does an InviteCallee whose target belongs to
+// another trunk; then it tells CalleeSent when the INVITE is out, so that the new patience holds.
+func (c *Call) Use(o *Options) { c.opts = o }
 
 // Step applies one event that happened at now and returns what must be done, in order. The slice is
 // valid until the next Step of this call. No allocation.

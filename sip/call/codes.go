@@ -58,8 +58,8 @@ var codeTable = [...]CodeRule{
 	{580, 488},
 }
 
-// outcomeOf classifies a call by the final response of the callee.
-func outcomeOf(code uint16) Outcome {
+// OutcomeOf classifies a call or a try by the final response of the callee.
+func OutcomeOf(code uint16) Outcome {
 	switch code {
 	case 401, 407:
 		return CarrierError
@@ -81,8 +81,8 @@ func outcomeOf(code uint16) Outcome {
 	return CarrierError
 }
 
-// outcomeOfCause classifies a call that no response of the callee ended.
-func outcomeOfCause(why Cause) Outcome {
+// OutcomeOfCause classifies a call or a try that no response of the callee ended.
+func OutcomeOfCause(why Cause) Outcome {
 	switch why {
 	case CauseNoResponse:
 		return TimedOut

@@ -51,7 +51,7 @@ func TestResponsesForTheCaller(t *testing.T) {
 			if got := New(&tt.options, 0).forCaller(tt.callee); got != tt.caller {
 				t.Errorf("the caller hears %d, want %d", got, tt.caller)
 			}
-			if got := outcomeOf(tt.callee); got != tt.outcome {
+			if got := OutcomeOf(tt.callee); got != tt.outcome {
 				t.Errorf("outcome %v, want %v", got, tt.outcome)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -158,10 +159,14 @@ func parseOptions(t *testing.T, text string) (o Options) {
 		case "max-redirects":
 			o.MaxRedirects = uint8(integer(t, value))
 		case "failover":
-			o.Failover = []uint16{}
-			for code := range strings.SplitSeq(value, ",") {
-				o.Failover = append(o.Failover, uint16(integer(t, code)))
+			var codes []int
+			words := strings.Split(value, ",")
+			for _, code := range words {
+				if code != "timeout" && code != "none" {
+					codes = append(codes, integer(t, code))
+				}
 			}
+			o.Failover = FailoverOn(slices.Contains(words, "timeout"), codes...)
 		case "pass":
 			for m := range strings.SplitSeq(value, ",") {
 				i, ok := find(methodNames[:], m)

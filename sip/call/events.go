@@ -32,8 +32,8 @@ const (
 	// CalleeFailed: our INVITE ended without a final response. Attempt.
 	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write),
 	// CauseRingTimeout (Timer C; the layer has sent the CANCEL and the attempt is still open until
-	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent;
-	// After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number).
+	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent, and the
+	// first of them ends the call; After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number).
 	CalleeFailed
 	// CalleeQueued: our INVITE waits for its turn. Nothing is expected of the target meanwhile. Attempt.
 	CalleeQueued

@@ -2,7 +2,6 @@ package call
 
 import (
 	"cmp"
-	"slices"
 	"time"
 )
 
@@ -33,7 +32,7 @@ func (c *Call) refuse(at time.Duration, ev Event) {
 		return
 	}
 	c.respondFinal(Action{Code: failure(ev.Code, ev.Cause), RetryAfter: seconds(ev.After)})
-	c.over(at, outcomeOfCause(ev.Cause), Edge, ev.Cause)
+	c.over(at, OutcomeOfCause(ev.Cause), Edge, ev.Cause)
 }
 
 // setup reports whether the callee still may answer.
@@ -63,7 +62,7 @@ func (c *Call) inviteNext(at time.Duration) bool {
 // patienceEnds is when a target invited at this moment counts as silent. The last one has Timer B: to give it up would win
 // nothing.
 func (c *Call) patienceEnds(at time.Duration) time.Duration {
-	if s := c.opts.Silence; s > 0 && c.targets > 0 && c.attempts < maxAttempts {
+	if s := c.opts.Silence; s > 0 && c.targets > 0 && c.attempts < maxAttempts && c.opts.Failover.OnTimeout() && !c.listened {
 		return min(c.limit, at+s)
 	}
 	return c.limit
@@ -111,6 +110,7 @@ func (c *Call) calleeProvisional(at time.Duration, ev Event) {
 	if ev.SDP == SDPGood && !c.late {
 		a.Body = BodyAtHand
 		c.described |= bit(ev.Fork)
+		c.listened = true
 		c.carried, c.carriedFork = carriedProvisional, ev.Fork
 	}
 	c.provisional = uint8(a.Code - 100)
@@ -118,7 +118,8 @@ func (c *Call) calleeProvisional(at time.Duration, ev Event) {
 	c.do(a)
 }
 
-// calleeRejected tries another target or tells the caller.
+// calleeRejected tries another target or tells the caller. A target that the caller has been hearing is the last one: what it says
+// there, an announcement perhaps, was about the call, and another target's answer would contradict the one given (RFC 3264 §4).
 func (c *Call) calleeRejected(at time.Duration, ev Event) {
 	if c.open&bit(ev.Attempt) == 0 {
 		c.ignore()
@@ -132,20 +133,22 @@ func (c *Call) calleeRejected(at time.Duration, ev Event) {
 	if ev.Code < 400 && c.redirected(at, ev) {
 		return
 	}
-	failover := c.opts.Failover
-	if failover == nil {
-		failover = defaults.Failover
-	}
-	if slices.Contains(failover, ev.Code) && c.inviteNext(at) {
+	c.calleeReason = ev.Reason
+	if !c.listened && c.opts.Failover.On(ev.Code) && c.inviteNext(at) {
 		return
 	}
-	c.reason = ev.Reason
+	c.respondFinal(Action{Code: c.forCaller(ev.Code), AtHand: true, Reason: ev.Reason})
+	c.rejected(at)
+}
+
+// rejected ends the call with what the callee said last.
+func (c *Call) rejected(at time.Duration) {
+	c.reason = c.calleeReason
 	cause := CauseRejected
-	if ev.Code == 401 || ev.Code == 407 {
+	if c.calleeCode == 401 || c.calleeCode == 407 {
 		cause = CauseAuth
 	}
-	c.respondFinal(Action{Code: c.forCaller(ev.Code), AtHand: true, Reason: ev.Reason})
-	c.over(at, outcomeOf(ev.Code), Callee, cause)
+	c.over(at, OutcomeOf(c.calleeCode), Callee, cause)
 }
 
 // redirected follows a 3xx if policy, the limit and its contacts allow it (RFC 3261 §8.1.3.4).
@@ -173,18 +176,29 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 		return
 	}
 	c.open &^= bit(ev.Attempt)
+	unsent, moves := true, true
 	switch ev.Cause {
 	case CauseNoRoute:
 		ev.Cause = CauseUnresolved // the number is routed, its target cannot be reached: 503, not 404
-		c.unsent++
-	case CauseThrottled, CauseLimit, CauseUnresolved:
+	case CauseLimit, CauseUnresolved:
+	case CauseThrottled:
+		moves = false
+	default:
+		unsent, moves = false, c.opts.Failover.OnTimeout() && !c.listened
+	}
+	if unsent {
 		c.unsent++
 	}
-	if !c.setup() || ev.Attempt != c.attempt || c.inviteNext(at) {
+	if !c.setup() || ev.Attempt != c.attempt || moves && c.inviteNext(at) {
+		return
+	}
+	if unsent && c.calleeCode != 0 { // a target before this one has spoken, and that says more
+		c.respondFinal(Action{Code: c.forCaller(c.calleeCode), RetryAfter: seconds(ev.After), Reason: c.calleeReason})
+		c.rejected(at)
 		return
 	}
 	c.respondFinal(Action{Code: statusOf(ev.Cause), RetryAfter: seconds(ev.After)})
-	c.over(at, outcomeOfCause(ev.Cause), Edge, ev.Cause)
+	c.over(at, OutcomeOfCause(ev.Cause), Edge, ev.Cause)
 }
 
 // silent gives up a target that has sent nothing at all. Should it wake up, its 2xx is ACKed and BYEd.

@@ -53,9 +53,9 @@ type world struct {
 var walkOptions = []Options{
 	{},
 	{Silence: 3 * time.Second, Pass: Methods(INFO, MESSAGE, UPDATE, REFER)},
-	{Redirect: RedirectFollow, MaxRedirects: 2, Failover: []uint16{486, 503}},
+	{Redirect: RedirectFollow, MaxRedirects: 2, Failover: FailoverOn(true, 486, 503)},
 	{Redirect: RedirectRelay, MaxDuration: time.Minute, ReinviteTimeout: 10 * time.Second, Pass: Methods(UPDATE)},
-	{RingTimeout: 20 * time.Second, Failover: []uint16{}},
+	{RingTimeout: 20 * time.Second, Failover: FailoverOn(false)},
 }
 
 // walk lets one call live and die, and reports what was broken.
