@@ -265,9 +265,9 @@ func newElement(t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
 	switch v.Addr().Interface().(type) {
 	case *Trunk:
-		v.Set(reflect.ValueOf(defaultTrunk()))
+		v.Set(reflect.ValueOf(DefaultTrunk()))
 	case *Agent:
-		v.Set(reflect.ValueOf(defaultAgent()))
+		v.Set(reflect.ValueOf(DefaultAgent()))
 	case *Destination:
 		v.Set(reflect.ValueOf(defaultDestination()))
 	case *Route:

@@ -46,8 +46,8 @@ func Default() Config {
 	}
 }
 
-// defaultTrunk is a trunk of which only name and server must be given.
-func defaultTrunk() Trunk {
+// DefaultTrunk is a trunk of which only name and server must be given.
+func DefaultTrunk() Trunk {
 	return Trunk{
 		Transport:       UDP,
 		RegisterExpires: Duration(5 * time.Minute),
@@ -66,8 +66,8 @@ var defaultPartyMedia = PartyMedia{Codecs: []string{}, Latch: LatchAuto}
 // failoverAfter leaves room for an INVITE and three repetitions of it with a T1 of 500 ms.
 const failoverAfter = Duration(4 * time.Second)
 
-// defaultAgent is an agent of which only the name must be given.
-func defaultAgent() Agent {
+// DefaultAgent is an agent of which only the name must be given.
+func DefaultAgent() Agent {
 	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, Media: defaultPartyMedia}
 }
 

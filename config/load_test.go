@@ -17,7 +17,7 @@ func TestSampleHoldsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trunk := defaultTrunk()
+	trunk := DefaultTrunk()
 	trunk.Name, trunk.Server, trunk.SourceAddresses = "carrier", c.Trunks[0].Server, c.Trunks[0].SourceAddresses
 	if len(c.Trunks) != 1 || !reflect.DeepEqual(c.Trunks[0], trunk) {
 		t.Errorf("trunk in the sample is not the default one:\n got %+v\nwant %+v", c.Trunks, trunk)

@@ -2,6 +2,7 @@ package provider
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,4 +32,19 @@ func countriesOf(number string) []string {
 		}
 	}
 	return nil
+}
+
+// CallingCode returns the digits of a country's code (E.164 §6.2.1) for its ISO 3166-1 alpha-2 code in capitals; empty when
+// there is none. Countries that share one, as those of the North American plan, have the shared one.
+func CallingCode(country string) string {
+	best := ""
+	for digits, all := range countries() {
+		if slices.Contains(all, country) && (best == "" || len(digits) < len(best) || len(digits) == len(best) && digits < best) {
+			best = digits
+		}
+	}
+	if strings.HasPrefix(best, "1") || strings.HasPrefix(best, "7") {
+		return best[:1]
+	}
+	return best
 }
