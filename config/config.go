@@ -74,7 +74,16 @@ type Media struct {
 
 // HTTP is the API, the console, /metrics, /healthz and /readyz.
 type HTTP struct {
-	Listen string `yaml:"listen"` // host:port; empty: no HTTP at all
+	Listen    string  `yaml:"listen"` // host:port; empty: no HTTP at all
+	TLS       HTTPTLS `yaml:"tls"`
+	RateLimit float64 `yaml:"rate_limit"` // requests per second of one API key; 0: no limit
+	RateBurst int     `yaml:"rate_burst"` // of them at once after a pause; 0: one second's worth
+}
+
+// HTTPTLS makes HTTP HTTPS.
+type HTTPTLS struct {
+	Certificate string `yaml:"certificate"` // PEM file, leaf first; empty: plain HTTP
+	Key         string `yaml:"key"`         // PEM file
 }
 
 // Storage is where the SQLite files and the key ring live.

@@ -32,7 +32,7 @@ func Default() Config {
 			},
 		},
 		Media:   Media{Relay: true, Ports: PortRange{20000, 29999}, Timeout: Duration(2 * time.Minute)},
-		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080", RateLimit: 50, RateBurst: 100},
 		Storage: Storage{Directory: "./data", CommitInterval: Duration(100 * time.Millisecond), Retention: 90 * Day, Queue: 100_000},
 		Log:     Log{Level: slog.LevelInfo, Format: LogText},
 		Trace:   Trace{Memory: 64 * MiB},

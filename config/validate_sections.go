@@ -25,6 +25,9 @@ func (l *loader) validateMedia(m *Media) {
 }
 
 func (l *loader) validateHTTP(h *HTTP) {
+	l.keyPair("http.tls", h.TLS.Certificate, h.TLS.Key)
+	l.rate("http.rate_limit", h.RateLimit)
+	l.whole("http.rate_burst", h.RateBurst, 0, 100_000)
 	if h.Listen == "" {
 		return
 	}

@@ -17,7 +17,7 @@ func TestLiveCallsAreShownToThoseTheyBelongTo(t *testing.T) {
 			}
 		}
 		show := func(limit int, keep func(trunk, agent string) bool) []sip.LiveCall {
-			found, err := w.edge.Live(t.Context(), limit, keep)
+			found, err := w.edge.Live(w.t.Context(), limit, keep)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +36,7 @@ func TestLiveCallsAreShownToThoseTheyBelongTo(t *testing.T) {
 		if others := show(10, func(trunk, _ string) bool { return trunk == "other" }); len(others) != 0 {
 			t.Errorf("calls of another trunk: %+v", others)
 		}
-		if ended, err := w.edge.HangUp(t.Context(), all[0].ID); !ended || err != nil {
+		if ended, err := w.edge.HangUp(w.t.Context(), all[0].ID); !ended || err != nil {
 			t.Errorf("hang up: %v %v", ended, err)
 		}
 		time.Sleep(5 * time.Minute)
