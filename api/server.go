@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,14 +13,19 @@ import (
 
 // Options of a Server. Listen is required; everything else may be zero.
 type Options struct {
-	Listen  string           // host:port; port 0 takes a free one
-	Ready   func() Readiness // asked at each /readyz; nil: ready from the start
-	Metrics *Metrics         // nil: no /metrics
-	Calls   Calls            // nil: no /debug/calls
-	Log     *slog.Logger     // nil: nothing is logged
+	Listen   string           // host:port; port 0 takes a free one
+	TLS      *tls.Config      // nil: plain HTTP
+	Ready    func() Readiness // asked at each /readyz; nil: ready from the start
+	Metrics  *Metrics         // nil: no /metrics
+	Calls    Calls            // nil: no /debug/calls
+	Accounts Accounts         // nil: no API
+	Traffic  Traffic          // nil: the API has neither calls nor keys of pace
+	Limit    Limit            // of each API key; zero: none
+	Version  string           // of the program, shown in /openapi.json
+	Log      *slog.Logger     // nil: nothing is logged
 }
 
-// Limits of one HTTP exchange. A scrape of a large edge is the slowest answer there is.
+// Limits of one HTTP exchange. A scrape of a large edge is the slowest answer there is; the API sets its own.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 30 * time.Second
@@ -33,6 +40,7 @@ type Server struct {
 	http     *http.Server
 	mux      *http.ServeMux
 	options  Options
+	ending   chan struct{} // closed by Shutdown, so that streams end
 }
 
 // Listen opens the socket, so that a used port is known before anything else starts; nothing is answered before Serve.
@@ -44,7 +52,10 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{listener: listener, mux: http.NewServeMux(), options: o}
+	if o.TLS != nil {
+		listener = tls.NewListener(listener, o.TLS)
+	}
+	s := &Server{listener: listener, mux: http.NewServeMux(), options: o, ending: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           s.mux,
 		ReadHeaderTimeout: headerTimeout,
@@ -54,6 +65,7 @@ func Listen(o Options) (*Server, error) {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
+	s.http.RegisterOnShutdown(func() { close(s.ending) })
 	s.handle("GET /healthz", http.HandlerFunc(healthy))
 	s.handle("GET /readyz", http.HandlerFunc(s.ready))
 	if o.Metrics != nil {
@@ -61,6 +73,11 @@ func Listen(o Options) (*Server, error) {
 	}
 	if o.Calls != nil {
 		s.handleCalls()
+	}
+	if o.Accounts != nil {
+		if err := s.openDoor(); err != nil {
+			return nil, errors.Join(fmt.Errorf("OpenAPI document: %w", err), listener.Close())
+		}
 	}
 	return s, nil
 }
@@ -86,7 +103,7 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown lets running requests finish until ctx ends, and cuts off the rest.
+// Shutdown ends streams, lets running requests finish until ctx ends, and cuts off the rest.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.http.Close())
