@@ -26,6 +26,8 @@ type Dialog struct {
 	inviteSeq uint32 // CSeq number of our last INVITE, which its ACK and CANCEL repeat
 	remoteSeq uint32 // CSeq number of the last request accepted from the peer
 	heard     bool   // remoteSeq is set
+
+	reliable reliability
 }
 
 // ErrStale is returned by Accept for a CSeq number that is not above the last
@@ -72,7 +74,7 @@ const firstSeq = 0
 // remote target and its Record-Route reversed as route set.
 func (d *Dialog) Fork(response *wire.Message) Dialog {
 	f := *d
-	f.routes, f.heard, f.remoteSeq = nil, false, 0
+	f.routes, f.heard, f.remoteSeq, f.reliable = nil, false, 0, reliability{}
 	f.Learn(response)
 	return f
 }

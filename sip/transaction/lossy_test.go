@@ -218,6 +218,8 @@ func (n *lossy) answer(c *lossyCallee) {
 	_ = c.server.Respond(n.now, c.answered, response(c.text, c.answered))
 }
 
+func (n *lossy) PrackTimeout(time.Time, Server) {}
+
 func (n *lossy) AckTimeout(now time.Time, s Server) {
 	for _, c := range n.callees {
 		if c.server == s {

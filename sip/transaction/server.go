@@ -216,6 +216,30 @@ func (s Server) Respond(now time.Time, status int, b []byte) error {
 	return err
 }
 
+// RespondReliably is Respond for a provisional response to an INVITE that its
+// caller confirms with a PRACK: b is repeated after T1, twice that and so on until
+// Pracked, a later response, or 64*T1, over every transport (RFC 3262 §3).
+func (s Server) RespondReliably(now time.Time, b []byte) error {
+	err := s.Respond(now, 180, b)
+	if err == ErrOver {
+		return err
+	}
+	if _, tx := s.live(); tx != nil && tx.invite() {
+		at := s.layer.since(now)
+		tx.interval, tx.repeat, tx.deadline = tx.t1, at+tx.t1, at+64*tx.t1
+		s.layer.armServer(tx)
+	}
+	return err
+}
+
+// Pracked ends the repetition of a reliable provisional response.
+func (s Server) Pracked(now time.Time) {
+	if _, tx := s.live(); tx != nil && tx.state == proceeding && tx.interval > 0 {
+		tx.interval, tx.deadline = 0, s.layer.since(now)+s.layer.options.Unanswered
+		s.layer.armServer(tx)
+	}
+}
+
 // pointless: RFC 4320 §4. The client of a non-INVITE has given up when a 408
 // could come; 100 is of use only when the client has slowed down to T2, and no
 // other provisional is.
@@ -290,10 +314,19 @@ func (l *Layer) serverDue(now time.Time, at time.Duration, slot uint32) {
 		l.trying(at, slot, tx)
 	case at < tx.deadline:
 		l.stats.ResponseRepeats[b2i(tx.state == accepting)]++
-		tx.interval = min(2*tx.interval, tx.t2)
+		tx.interval *= 2
+		if tx.state != proceeding { // RFC 3262 §3 has no T2
+			tx.interval = min(tx.interval, tx.t2)
+		}
 		tx.repeat = at + tx.interval
 		l.armServer(tx)
 		_ = l.reply(slot, tx) // counted
+	case tx.state == proceeding && tx.interval > 0:
+		tx.interval, tx.deadline = 0, at+l.options.Unanswered
+		l.armServer(tx)
+		if l.user != nil {
+			l.user.PrackTimeout(now, tx.name(l, slot))
+		}
 	default:
 		l.endServer(now, slot, tx)
 	}

@@ -32,6 +32,9 @@ type ServerUser interface {
 	// AckTimeout: a 2xx to an INVITE was repeated for 64*T1 and no ACK came
 	// (RFC 3261 §13.3.1.4: send BYE). s is over.
 	AckTimeout(now time.Time, s Server)
+	// PrackTimeout: a reliable provisional response was repeated for 64*T1 and
+	// Pracked was not called (RFC 3262 §3: answer 5xx). s waits on.
+	PrackTimeout(now time.Time, s Server)
 	// Failed: a response could not be delivered (TransportError; the transaction
 	// goes on), or the final response to an INVITE was not ACKed (Timeout, Timer H)
 	// or never given (Timeout, see Options.Unanswered); s is over then.

@@ -93,6 +93,8 @@ func (w *walk) react(c Client) {
 	}
 }
 
+func (w walkServer) PrackTimeout(now time.Time, s Server) { w.react(Client{}) }
+
 func (w walkServer) AckTimeout(now time.Time, s Server) {
 	if w.acked[s] {
 		w.t.Fatal("AckTimeout after Acked")
@@ -133,7 +135,15 @@ func (w *walk) answer() {
 	status := []int{100, 180, 200, 302, 404, 408, 487, 603}[w.next()&7]
 	request := w.known[s]
 	live := s.Live()
-	err := s.Respond(w.now, status, response(request, status))
+	var err error
+	if status == 180 && w.next()&1 == 0 {
+		err = s.RespondReliably(w.now, response(request, status))
+		if w.next()&1 == 0 {
+			s.Pracked(w.now)
+		}
+	} else {
+		err = s.Respond(w.now, status, response(request, status))
+	}
 	if !live && err != ErrOver {
 		w.t.Fatalf("Respond to a finished transaction: %v", err)
 	}

@@ -73,6 +73,10 @@ func (w *world) Failed(now time.Time, s Client, cause Failure) {
 // serverWorld is the world as the layer's ServerUser, whose Failed takes a Server.
 type serverWorld struct{ *world }
 
+func (w serverWorld) PrackTimeout(now time.Time, s Server) {
+	w.heard = append(w.heard, fmt.Sprintf("no prack %d", s.Token()))
+}
+
 func (w serverWorld) AckTimeout(now time.Time, s Server) {
 	w.heard = append(w.heard, fmt.Sprintf("no ack %d", s.Token()))
 }
