@@ -128,9 +128,19 @@ func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, 
 	b = c.appendCredentials(now, b, &c.callee, "INVITE", c.callee.dialog.Target())
 	b = s.appendCrossing(b, invite, f)
 	b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+	b = append(b, c.capabilities()...)
 	b = s.appendUserAgent(b)
 	s.out = wire.AppendBody(b, kind, sdp)
 	return s.out, s.branch
+}
+
+// capabilities is the Supported line of an INVITE to the callee. Without an offer in it a reliable provisional response
+// would bring one, whose answer only a caller can give that takes such responses itself (RFC 3262 §5).
+func (c *session) capabilities() string {
+	if c.lateOffer && !c.reliable {
+		return ""
+	}
+	return "Supported: " + admit.Supported + "\r\n"
 }
 
 // forwards is the Max-Forwards for the other leg: one less, so that a loop

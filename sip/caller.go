@@ -53,9 +53,10 @@ func (c *session) start(now time.Time, p transport.Packet, server transaction.Se
 	c.countOn(now)
 	c.openMedia()
 	server.Trying(now)
-	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in)}
+	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in),
+		Reliable: c.shard.in.HasToken(wire.HSupported, admit.Reliable), Required: c.shard.in.HasToken(wire.HRequire, admit.Reliable)}
 	c.machine.Use(c.policy())
-	c.lateOffer = ev.SDP == call.SDPNone
+	c.lateOffer, c.reliable = ev.SDP == call.SDPNone, ev.Reliable || ev.Required
 	c.step(now, ev)
 }
 
@@ -155,21 +156,54 @@ func (c *session) respondCaller(now time.Time, a call.Action) {
 	if a.Code < 300 {
 		b = wire.AppendHeader(b, "Contact", c.caller.dialog.Contact)
 	}
+	r := response{status: int(a.Code), fork: a.Fork, answers: x == answer}
+	if a.Reliable {
+		b = c.appendReliable(b, &r)
+	}
 	b = c.appendResponseHeaders(b, a, c.caller.flow)
 	s.out = wire.AppendBody(b, kind, body)
-	s.respond(now, c.caller.server, int(a.Code), s.out)
-	if a.Code >= 200 && a.Code < 300 {
+	if a.Later {
+		r.bytes = bytes.Clone(s.out)
+		c.kept = append(c.kept, r)
+		return
+	}
+	c.respondWith(now, r, s.out)
+}
+
+// response is one to the caller's INVITE, on its way or kept until its turn.
+type response struct {
+	bytes   []byte
+	status  int
+	rseq    uint32 // 0: not reliable
+	fork    uint8
+	answers bool // the INVITE had an offer
+}
+
+// respondWith sends a response to the caller's INVITE.
+func (c *session) respondWith(now time.Time, r response, b []byte) {
+	s := c.shard
+	if r.rseq != 0 {
+		c.caller.dialog.AwaitPrack(r.rseq)
+		if c.caller.server.RespondReliably(now, b) != nil {
+			s.count.drop(dropUnsent)
+		}
+		return
+	}
+	s.respond(now, c.caller.server, r.status, b)
+	if r.status < 200 {
+		return
+	}
+	c.kept = nil
+	if r.status < 300 {
 		if c.counts != nil {
 			c.countIn(&c.counts.answered)
 		}
-		if x == answer {
+		if r.answers {
 			c.settle()
 		}
 	}
-	if a.Code >= 200 {
-		c.fork = a.Fork
-		c.forgetInvite()
-	}
+	c.fork = r.fork
+	c.forgetInvite()
 }
 
 // appendResponseHeaders appends what is not about the dialog: capabilities, what
@@ -178,6 +212,7 @@ func (c *session) appendResponseHeaders(b []byte, a call.Action, f transport.Flo
 	s := c.shard
 	if a.Code >= 200 && a.Code < 300 {
 		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+		b = wire.AppendHeaderString(b, "Supported", admit.Supported)
 	}
 	if a.AtHand {
 		b = s.appendCrossing(b, &s.in, f)

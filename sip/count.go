@@ -40,11 +40,12 @@ const (
 	dropNotSIP drop = iota // not SIP, or beyond answering
 	dropStray              // a response that matches no transaction of ours
 	dropAck                // an ACK that matches nothing
+	dropRSeq               // a reliable provisional response that is a copy or came before its turn
 	dropUnsent             // the socket would not take what we wanted to send
 	drops
 )
 
-var dropNames = [drops]string{"not_sip", "stray_response", "stray_ack", "unsent"}
+var dropNames = [drops]string{"not_sip", "stray_response", "stray_ack", "rseq", "unsent"}
 
 func (c *counters) drop(d drop) { c.dropped[d]++ }
 

@@ -71,8 +71,14 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		s.refuse(now, server, &admit.Rejection{Status: 500, Reason: "CSeq Out Of Order", Cause: "cseq"})
 		return
 	}
-	if s.in.Method == wire.INVITE || s.in.Method == wire.UPDATE {
+	switch s.in.Method {
+	case wire.INVITE, wire.UPDATE:
 		d.Refresh(&s.in)
+	case wire.PRACK:
+		if !c.prackConfirms(now, side) {
+			s.refuse(now, server, &admit.Rejection{Status: 481, Cause: "rack"})
+			return
+		}
 	}
 	purpose := uint16(0)
 	if s.in.Method == wire.INVITE {
@@ -84,7 +90,7 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		offer: len(s.in.Body) > 0, head: s.appendHead(s.buffer(), &s.in, s.in.To.Tag, p.Flow),
 	}
 	ev := call.Event{Kind: call.Requested, Side: side, Method: methodOf(s.in.Method), Fork: fork, SDP: c.sdpOf(&s.in), Reason: reasonOf(&s.in)}
-	if ev.Method != call.INVITE && ev.Method != call.UPDATE {
+	if ev.Method != call.INVITE && ev.Method != call.UPDATE && ev.Method != call.PRACK {
 		ev.SDP = call.SDPNone
 	}
 	c.step(now, ev)
@@ -259,7 +265,7 @@ func (c *session) relay(now time.Time, a call.Action) {
 		}
 	}
 	s.line = wire.AppendBody(s.line, kind, body)
-	p := c.add(pending{method: a.Method, side: a.Side, from: c.atHand, offer: a.Body == call.BodyAtHand})
+	p := c.add(pending{method: a.Method, side: a.Side, fork: a.Fork, from: c.atHand, offer: a.Body == call.BodyAtHand})
 	if a.Method == call.UnknownMethod || a.Method == call.OtherMethod {
 		p.name = string(s.in.MethodName)
 	}
@@ -272,12 +278,8 @@ func (c *session) relay(now time.Time, a call.Action) {
 func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	s := c.shard
 	l := c.leg(p.side)
-	fork := p.fork
-	if p.side == call.Callee && p.method != call.BYE {
-		fork = c.fork
-	}
-	d := c.dialogOf(p.side, fork)
-	at, trunk := c.seatOf(p.side, fork)
+	d := c.dialogOf(p.side, p.fork)
+	at, trunk := c.seatOf(p.side, p.fork)
 	f := flowTo(at, d)
 	method, name := wireMethod(p.method), p.name
 	if name == "" {
@@ -349,7 +351,7 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 	c.acceptedCredentials(now, m, p.side)
 	if p.method == call.INVITE || p.method == call.UPDATE {
 		if m.Status < 300 {
-			c.dialogOf(p.side, c.fork).Refresh(m)
+			c.dialogOf(p.side, p.fork).Refresh(m)
 		} else if !p.done && p.offer && c.bridge != nil {
 			c.bridge.Withdraw()
 		}
@@ -392,7 +394,7 @@ func (c *session) answered(now time.Time, p *pending, ev call.Event) {
 
 // relayResponse answers the request that was relayed with what came of it.
 func (c *session) relayResponse(now time.Time, a call.Action) {
-	s, p := c.shard, c.current
+	s, p := c.shard, c.relayed(a)
 	if p == nil {
 		return
 	}
@@ -404,12 +406,29 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 			c.mediaFailed(err)
 			return
 		}
-	} else if !s.in.IsRequest() && s.in.Status == int(a.Code) && p.method != call.UPDATE && p.method != call.INVITE {
+	} else if a.AtHand && s.in.Status == int(a.Code) && p.method != call.UPDATE {
 		kind, body = string(s.in.Get(wire.HContentType)), s.in.Body
 	}
-	if !s.in.IsRequest() && s.in.Status == int(a.Code) {
+	if a.Code < 300 && p.from.method == wire.UPDATE { // RFC 3311 §5.2
+		b = wire.AppendHeader(b, "Contact", s.contact(c.leg(a.Side).flow))
+	}
+	if a.AtHand && s.in.Status == int(a.Code) {
 		b = s.appendCrossing(b, &s.in, c.leg(a.Side).flow)
 	}
 	s.out = wire.AppendBody(b, kind, body)
 	s.respond(now, p.from.server, int(a.Code), s.out)
+}
+
+// relayed returns the request of ours that a response to a relayed one speaks of: the one whose answer is at hand, or an
+// UPDATE that has none.
+func (c *session) relayed(a call.Action) *pending {
+	if a.Method != call.UPDATE && a.Method != call.PRACK || c.current != nil && c.current.method == call.UPDATE {
+		return c.current
+	}
+	for i := range c.pending {
+		if p := &c.pending[i]; p.method == call.UPDATE && p.side == a.Side.Other() && !p.done && p.from.head != nil {
+			return p
+		}
+	}
+	return nil
 }

@@ -12,12 +12,16 @@ func (c *session) perform(now time.Time, a call.Action) {
 	switch a.Kind {
 	case call.RespondCaller:
 		c.respondCaller(now, a)
+	case call.RespondKept:
+		c.respondKept(now)
 	case call.InviteCallee:
 		c.inviteCallee(now, a)
 	case call.CancelCallee:
 		c.cancelCallee(now, a)
 	case call.AckCallee:
 		c.ackCallee(now, a)
+	case call.Prack:
+		c.prack(now, a)
 	case call.Bye:
 		c.bye(now, a)
 	case call.Respond:

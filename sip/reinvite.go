@@ -30,7 +30,7 @@ func (c *session) sendReinvite(now time.Time, a call.Action) {
 	}
 	s.line = wire.AppendHeaderString(s.line, "Allow", admit.Allow)
 	s.line = wire.AppendBody(s.line, kind, body)
-	p := c.add(pending{method: call.INVITE, side: a.Side, ref: a.Ref, offer: a.Body != call.BodyNone})
+	p := c.add(pending{method: call.INVITE, side: a.Side, fork: c.fork, ref: a.Ref, offer: a.Body != call.BodyNone})
 	c.send(now, p, s.line, hops)
 }
 

@@ -69,8 +69,13 @@ func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) 
 			s.count.drop(dropStray)
 			return
 		}
+		rseq, reliable := m.Reliable()
+		if reliable && !c.forks[fork].AcceptReliable(rseq, m.CSeq) {
+			s.count.drop(dropRSeq)
+			return
+		}
 		c.forks[fork].Learn(m)
-		c.step(now, call.Event{Kind: call.CalleeProvisional, Attempt: attempt, Fork: fork, Code: uint16(m.Status), SDP: c.sdpOf(m)})
+		c.step(now, call.Event{Kind: call.CalleeProvisional, Attempt: attempt, Fork: fork, Code: uint16(m.Status), SDP: c.sdpOf(m), Reliable: reliable})
 	case m.Status < 300:
 		c.triedWith(attempt, uint16(m.Status), call.CauseNone)
 		c.acceptedInvite(now, m, attempt)

@@ -48,6 +48,8 @@ type session struct {
 	invite    []byte // the caller's INVITE, kept until the call is answered or over
 	head      []byte // start of every response to it
 	lateOffer bool   // it had no offer
+	reliable  bool   // its caller takes reliable provisional responses
+	kept      []response
 	contacts  [][]byte
 
 	tries   []try     // in order; those of the machine and trunks passed over

@@ -22,10 +22,12 @@ func (r *Rejection) Error() string { return fmt.Sprintf("%d %s (%s)", r.Status, 
 
 // What works here; RFC 3261 §20.5 and §20.37 ask that nothing else is listed.
 const (
-	Allow  = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE"
-	Accept = "application/sdp"
-	// Supported is empty: no extension yet (RFC 3261 §20.37 allows to say so).
-	Supported = ""
+	Allow     = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK"
+	Accept    = "application/sdp"
+	Supported = Reliable
+
+	// Option tags that a peer may require.
+	Reliable = "100rel" // RFC 3262
 
 	allowLine  = "Allow: " + Allow + "\r\n"
 	acceptLine = "Accept: " + Accept + "\r\n"
@@ -92,8 +94,8 @@ func scheme(m *wire.Message) *Rejection {
 	return &Rejection{Status: 416, Cause: "uri_scheme"}
 }
 
-// extensions: RFC 3261 §8.2.2.3. No extension that a peer may require is
-// supported, so every tag of every Require is listed as Unsupported.
+// extensions: RFC 3261 §8.2.2.3. Every tag of every Require that is not known is
+// listed as Unsupported; Proxy-Require is for proxies, which we are not.
 func extensions(m *wire.Message) *Rejection {
 	if !m.Has(wire.HRequire) && !m.Has(wire.HProxyRequire) {
 		return nil
@@ -102,7 +104,7 @@ func extensions(m *wire.Message) *Rejection {
 	start := len(line)
 	for _, id := range [...]wire.ID{wire.HRequire, wire.HProxyRequire} {
 		for tag := range m.Values(id) {
-			if len(tag) == 0 {
+			if len(tag) == 0 || id == wire.HRequire && supported(tag) {
 				continue
 			}
 			if len(line) > start {
@@ -116,6 +118,8 @@ func extensions(m *wire.Message) *Rejection {
 	}
 	return &Rejection{Status: 420, Header: string(append(line, "\r\n"...)), Cause: "extension"}
 }
+
+func supported(tag []byte) bool { return bytes.EqualFold(tag, []byte(Reliable)) }
 
 // content: RFC 3261 §8.2.3 and §21.4.7. A call needs SDP, alone or in a
 // multipart body, and an answer the caller can read.

@@ -8,8 +8,11 @@ const (
 	// response it shows. Body: BodyAtHand = that SDP through media; BodyLast = the answer this fork gave in
 	// a provisional. AtHand: the callee's response is at hand; its Reason, Retry-After, Warning (and the
 	// Contact of a relayed 3xx) are carried over as header policy allows. RetryAfter, Reason. All responses
-	// carry one and the same To tag, whichever fork they come from.
+	// carry one and the same To tag, whichever fork they come from. Reliable: with RSeq, repeated until its
+	// PRACK. Later: written now, kept, and sent by RespondKept; a final response without Later drops what is kept.
 	RespondCaller ActionKind = iota + 1
+	// RespondKept: send the caller the oldest response that was kept.
+	RespondKept
 	// InviteCallee: send the caller's INVITE to target number Attempt, as a new dialog (own Call-ID,
 	// From tag). Body: BodyLast = the caller's offer through media; BodyNone = no offer (late offer).
 	// The shell keeps what it needs of the caller's INVITE until the call is answered or over.
@@ -20,17 +23,20 @@ const (
 	// AckCallee: ACK the 2xx of Attempt and Fork. Again: repeat that ACK as it was sent. Body: BodyAtHand =
 	// the answer in the caller's ACK through media (late offer).
 	AckCallee
+	// Prack: confirm the last reliable provisional response of Fork. Body: BodyAtHand = the answer in the
+	// caller's PRACK through media (late offer).
+	Prack
 	// Bye: send BYE to Side (and Fork, callee side); RequestAnswered or RequestFailed will tell.
 	// Reason; AtHand: copy the Reason of the BYE at hand. Cause: for the edge's own Reason text.
 	Bye
 	// Respond: answer the in-dialog request at hand of Side with Code. RetryAfter. A 200 has no body.
 	Respond
-	// Relay: send the in-dialog request at hand, Method, to Side (the other one). Body: BodyAtHand = its
-	// SDP through media (UPDATE); other bodies cross as header policy allows. The shell keeps the pair
-	// of transactions, so that the answer finds its way back.
+	// Relay: send the in-dialog request at hand, as Method, to Side (the other one), Fork. Body: BodyAtHand = its
+	// SDP through media (UPDATE, also for an offer in a PRACK); other bodies cross as header policy allows. The
+	// shell keeps the pair of transactions, so that the answer finds its way back.
 	Relay
 	// RelayResponse: answer the relayed request Method of Side with Code: the one whose pair is at hand;
-	// for an UPDATE the one that is open. AtHand: the response of the other side is at hand.
+	// for UPDATE and PRACK the one that is open. AtHand: the response of the other side is at hand.
 	// Body: BodyAtHand = its SDP through media.
 	RelayResponse
 	// Reinvite: send a re-INVITE to Side. Ref names it from now on, on both sides. BodyAtHand = the offer
@@ -58,7 +64,7 @@ const (
 	Finish
 )
 
-var actionNames = [...]string{"", "respond-caller", "invite-callee", "cancel-callee", "ack-callee", "bye", "respond", "relay",
+var actionNames = [...]string{"", "respond-caller", "respond-kept", "invite-callee", "cancel-callee", "ack-callee", "prack", "bye", "respond", "relay",
 	"relay-response", "reinvite", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "take-contacts", "close-media", "ignore", "finish"}
 
 func (k ActionKind) String() string { return name(actionNames[:], uint8(k)) }
@@ -76,6 +82,8 @@ type Action struct {
 	RetryAfter uint8 // seconds, 1–255; 0 = no Retry-After of ours
 	AtHand     bool
 	Again      bool
+	Reliable   bool
+	Later      bool
 	Code       uint16
 	Reason     Reason
 }

@@ -34,23 +34,32 @@ func (c *Call) calleeAnswered(at time.Duration, ev Event) {
 // choose connects the caller with the fork that answered first.
 func (c *Call) choose(at time.Duration, ev Event) {
 	c.calleeCode = ev.Code
-	body := BodyAtHand
-	if ev.SDP == SDPNone && !c.late && c.described&bit(ev.Fork) != 0 {
-		body = BodyLast // answered in a provisional of this fork already
-	} else if ev.SDP != SDPGood {
-		body = BodyNone
+	r := &c.reliable
+	body, usable := BodyAtHand, ev.SDP == SDPGood
+	switch {
+	case r.moved && ev.Fork == r.audible: // what was agreed since an answer in a provisional
+		body, usable = BodyNone, true
+	case ev.SDP == SDPNone && !c.late && c.described&bit(ev.Fork) != 0:
+		body, usable = BodyLast, true // answered in a provisional of this fork already
 	}
-	if body == BodyNone || ev.NoContact || ev.Fork >= maxForks { // INV-11
+	if !usable || ev.NoContact || ev.Fork >= maxForks || r.offerer != noFork { // INV-11
 		c.turnAway(at, ev)
 		c.respondFinal(Action{Code: 502})
 		c.over(at, CarrierError, Edge, CauseBadAnswer)
 		return
 	}
 	c.chosen = ev.Fork
-	c.answer = at
-	c.respondFinal(Action{Code: 200, Fork: ev.Fork, Body: body, AtHand: true})
+	a := Action{Kind: RespondCaller, Code: 200, Fork: ev.Fork, Body: body, AtHand: true, Later: r.withholds()}
+	c.do(a)
 	c.carried = carriedAnswer
-	c.enter(Answering, at+c.patience())
+	if a.Later {
+		r.keep(false)
+		c.enter(Withheld, c.limit)
+	} else {
+		c.code, c.answer = a.Code, at
+		r.open, r.kept = false, 0
+		c.enter(Answering, at+c.patience())
+	}
 	if !c.late {
 		c.ackCallee(ev.Attempt, ev.Fork, BodyNone)
 	}

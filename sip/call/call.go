@@ -78,6 +78,7 @@ type Call struct {
 	forks      uint32 // dialogs of the callee heard of
 	early      uint32 // forks of the current attempt that ring
 	described  uint32 // forks that have sent an SDP answer in a provisional
+	settled    uint32 // of these, forks that did so reliably: their offer/answer exchange is over
 	acked      uint32 // forks whose 2xx was ACKed
 	byed       uint32 // forks whose BYE waits for its answer
 	code       uint16
@@ -100,6 +101,7 @@ type Call struct {
 	provisional  uint8 // last 1xx to the caller, less 100
 	carried      carried
 	carriedFork  uint8
+	reliable     reliable
 
 	late         bool // INVITE without an offer: it comes in the 2xx, the answer in the ACK (RFC 3261 §13.2.1)
 	heard        bool // the attempt got a provisional
@@ -129,6 +131,7 @@ const (
 	carriedReack
 	carriedUpdate
 	carriedUpdateAnswer
+	carriedPrack
 )
 
 // New returns a call ready for its Start event. See Reset.
@@ -146,7 +149,7 @@ func (c *Call) Reset(o *Options, seed uint32) {
 	*c = Call{
 		opts: o, seed: seed*2654435769 | 1, chosen: noFork,
 		deadline: never, limit: never, ringing: never, answer: never, accepted: never, end: never, byeSent: never,
-		exchange: exchange{deadline: never},
+		exchange: exchange{deadline: never}, reliable: reliable{audible: noFork, offerer: noFork},
 	}
 }
 
@@ -179,6 +182,8 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		c.callerAcked(at, ev)
 	case AckTimeout:
 		c.ackTimeout(at, ev)
+	case PrackTimeout:
+		c.prackTimeout(at)
 	case CalleeProvisional:
 		c.calleeProvisional(at, ev)
 	case CalleeAnswered:

@@ -5,13 +5,13 @@ import "time"
 // callerCancelled ends a call that nobody answered yet (RFC 3261 §9.2, CAN-01). After our final
 // response a CANCEL changes nothing (CAN-04).
 func (c *Call) callerCancelled(at time.Duration, ev Event) {
-	if !c.setup() {
+	if !c.unanswered() {
 		c.ignore()
 		return
 	}
 	c.reason = ev.Reason
 	c.respondFinal(Action{Code: 487})
-	c.cancelCallee(Action{Reason: ev.Reason, AtHand: true})
+	c.dropCallee(at, Action{Reason: ev.Reason, AtHand: true})
 	c.over(at, Cancelled, Caller, CauseCancel)
 }
 

@@ -236,6 +236,10 @@ func parseEvent(t *testing.T, line string) (wait time.Duration, ev Event) {
 				ev.SDP = SDPBad
 			case "no-contact":
 				ev.NoContact = true
+			case "reliable":
+				ev.Reliable = true
+			case "required":
+				ev.Required = true
 			default:
 				t.Fatalf("unknown word %q", w)
 			}

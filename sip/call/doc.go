@@ -34,6 +34,12 @@
 // ACK. Until that ACK comes, re-INVITEs of either side get 491 (RFC 5407 §3.1) and a BYE to the caller is
 // held back (RFC 3261 §15); if it never comes, both get BYE.
 //
+// Reliable provisional responses (RFC 3262) are each leg's own. The callee's get their PRACK at once, except one whose
+// offer waits for the answer in the caller's PRACK. The caller gets reliable ones if it requires them, or if it can and
+// the callee's was: never more than one without its PRACK. What comes meanwhile is kept, the 2xx too when a description
+// was not confirmed yet (Withheld). An offer that comes early crosses as an UPDATE, once both sides have confirmed the
+// answer before it.
+//
 // One re-INVITE or UPDATE with SDP at a time crosses. Nothing is queued: a second of the same side gets 500
 // with Retry-After, one of the other side 491, and who asked backs off by itself (RFC 3261 §14.1). Our own
 // re-INVITEs back off and are repeated here.
@@ -53,6 +59,8 @@
 //   - At most one action of a Step carries a body that media must negotiate. If that fails, it is skipped,
 //     the others are done, and MediaFailed is stepped next. After a non-2xx to a re-INVITE or UPDATE the
 //     media bridge goes back to what was agreed before.
+//   - RSeq and RAck: copies and early ones of the callee are dropped, a PRACK that matches nothing gets 481; the
+//     machine hears of the others.
 //   - InviteCallee may come after the caller's INVITE left the hand: its URI, headers and offer are kept until
 //     the call is answered or over.
 //   - After Finish, a 2xx of the callee that still comes is ACKed and, if its dialog had no BYE, BYEd without

@@ -7,7 +7,7 @@ func (c *Call) byeRequested(at time.Duration, ev Event) {
 	switch c.state {
 	case Idle:
 		c.do(Action{Kind: Respond, Side: ev.Side, Method: BYE, Fork: ev.Fork, Code: 481})
-	case Inviting, Ringing:
+	case Inviting, Ringing, Withheld:
 		c.earlyBye(at, ev)
 	case Answering, Connected:
 		c.answerBye(ev)
@@ -39,8 +39,15 @@ func (c *Call) earlyBye(at time.Duration, ev Event) {
 	if ev.Side == Caller {
 		c.reason = ev.Reason
 		c.respondFinal(Action{Code: 487})
-		c.cancelCallee(Action{Reason: ev.Reason, AtHand: true})
+		c.dropCallee(at, Action{Reason: ev.Reason, AtHand: true})
 		c.over(at, Cancelled, Caller, CauseBye)
+		return
+	}
+	if c.state == Withheld { // whose answer the caller has not heard of
+		c.reason = ev.Reason
+		c.ackChosen()
+		c.respondFinal(Action{Code: 480, AtHand: true, Reason: ev.Reason})
+		c.over(at, Rejected, Callee, CauseBye)
 		return
 	}
 	rang := c.early&bit(ev.Fork) != 0
@@ -74,10 +81,10 @@ func (c *Call) stop(at time.Duration, ev Event, code uint16) {
 	switch c.state {
 	case Idle:
 		c.respondFinal(Action{Code: code})
-	case Inviting, Ringing:
+	case Inviting, Ringing, Withheld:
 		c.reason = ev.Reason
 		c.respondFinal(Action{Code: code, Reason: ev.Reason})
-		c.cancelCallee(Action{Reason: ev.Reason})
+		c.dropCallee(at, Action{Reason: ev.Reason, Cause: ev.Cause})
 	case Answering, Connected:
 		c.reason = ev.Reason
 		c.hangUpBoth(at, ev.Cause)
@@ -145,9 +152,9 @@ func (c *Call) byeDone(at time.Duration, ev Event, answered bool) {
 
 // over settles the outcome; from here on the call only cleans up.
 func (c *Call) over(at time.Duration, o Outcome, by Side, why Cause) {
+	c.leaveExchange()
 	c.outcome, c.endedBy, c.cause = o, by, why
 	c.end = at
-	c.exchange.deadline = never
 	c.do(Action{Kind: CloseMedia})
 	c.limit = at + 2*c.patience()
 	c.enter(Ending, at+c.patience())
@@ -190,6 +197,8 @@ func (c *Call) tick(at time.Duration) {
 	switch c.state {
 	case Inviting, Ringing:
 		c.setupExpired(at)
+	case Withheld:
+		c.prackTimeout(at)
 	case Answering:
 		c.neverAcked(at)
 	case Connected:

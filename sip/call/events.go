@@ -8,6 +8,7 @@ type EventKind uint8
 const (
 	// Start: an INVITE was admitted. SDP: None = no offer (late offer). Targets: how many
 	// destinations the route has (0 counts as 1). After: value of its Expires, 0 = none.
+	// Reliable: the caller takes reliable provisional responses. Required: it takes no others.
 	Start EventKind = iota + 1
 	// Refuse: the edge itself turns the call down before a callee was invited (no route, limit,
 	// overload). May be the first event. Code, Cause, After (Retry-After to show, 0 = none).
@@ -20,7 +21,10 @@ const (
 	// AckTimeout: no ACK to a 2xx we sent, in 64*T1. Side: who owes it.
 	// Ref: 0 for the first INVITE, else the Ref of the re-INVITE.
 	AckTimeout
+	// PrackTimeout: the caller did not confirm a reliable provisional response in 64*T1.
+	PrackTimeout
 	// CalleeProvisional: 100–199 to our INVITE. Attempt, Fork (irrelevant for 100), Code, SDP.
+	// Reliable: it wants a PRACK; the shell has dropped copies and what came before its turn.
 	CalleeProvisional
 	// CalleeAnswered: a 2xx to our INVITE: the first, a repeated one, or one of another fork; the
 	// machine tells them apart. Attempt, Fork, Code, SDP, NoContact.
@@ -44,7 +48,8 @@ const (
 	// done, no other event came between. Code: the status media suggests (488, 400, 503), 0 = 488.
 	MediaFailed
 	// Requested: an in-dialog request other than ACK and CANCEL is at hand, its CSeq already checked.
-	// Side: who sent it. Method, SDP, Fork (callee side), Reason (BYE).
+	// Side: who sent it. Method, SDP, Fork (callee side), Reason (BYE). A PRACK confirms the reliable
+	// provisional response that waits for one: the shell has refused any other with 481.
 	Requested
 	// RequestAnswered: a final response to an in-dialog request we sent. Side: who answered.
 	// Method, Code, SDP, Fork (BYE to the callee), Ref (INVITE). A 2xx to INVITE is reported each time it
@@ -70,7 +75,7 @@ const (
 )
 
 var eventNames = [...]string{"", "start", "refuse", "caller-cancelled", "caller-acked", "ack-timeout",
-	"callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "callee-queued", "callee-sent", "media-failed", "requested",
+	"prack-timeout", "callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "callee-queued", "callee-sent", "media-failed", "requested",
 	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "refresh", "hang-up", "panicked", "tick"}
 
 func (k EventKind) String() string { return name(eventNames[:], uint8(k)) }
@@ -88,6 +93,8 @@ type Event struct {
 	Cause     Cause
 	Targets   uint8
 	NoContact bool // a 2xx without a usable Contact
+	Reliable  bool // see Start, CalleeProvisional
+	Required  bool
 	Code      uint16
 	Reason    Reason
 	After     time.Duration

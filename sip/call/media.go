@@ -12,9 +12,13 @@ func (c *Call) mediaFailed(at time.Duration, ev Event, what carried) {
 		c.open &^= bit(c.attempt)
 		c.respondFinal(Action{Code: code})
 		c.over(at, LocalError, Edge, CauseMedia)
-	case carriedProvisional: // ringing is worth passing on without early media
-		c.described &^= bit(c.carriedFork)
-		c.do(Action{Kind: RespondCaller, Code: 100 + uint16(c.provisional), Fork: c.carriedFork})
+	case carriedProvisional:
+		c.provisionalUnusable(at, code)
+	case carriedPrack: // the caller's answer to an early offer
+		c.do(Action{Kind: Prack, Fork: c.carriedFork})
+		c.respondFinal(Action{Code: code})
+		c.dropCallee(at, Action{})
+		c.over(at, LocalError, Edge, CauseMedia)
 	case carriedAnswer:
 		c.answerUnusable(at, code)
 	case carriedAck: // the caller's answer; the callee has waited long enough for its ACK
@@ -37,12 +41,35 @@ func (c *Call) mediaFailed(at time.Duration, ev Event, what carried) {
 		c.ackReinvite(BodyLast)
 	case carriedUpdate:
 		x.done()
-		c.do(Action{Kind: Respond, Side: x.from, Method: UPDATE, Fork: c.forkOf(x.from), Code: code})
+		c.do(Action{Kind: Respond, Side: x.from, Method: x.method, Fork: c.forkOf(x.from), Code: code})
 	case carriedUpdateAnswer:
-		c.do(Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: 500})
+		c.do(Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: 500})
 	default:
 		c.ignore()
 	}
+}
+
+// provisionalUnusable passes ringing on without its early media. An offer that cannot be passed on leaves nothing to
+// talk about.
+func (c *Call) provisionalUnusable(at time.Duration, code uint16) {
+	r := &c.reliable
+	c.described &^= bit(c.carriedFork)
+	c.settled &^= bit(c.carriedFork)
+	r.audible = noFork
+	if r.offerer == c.carriedFork {
+		r.offerer = noFork
+		c.do(Action{Kind: Prack, Fork: c.carriedFork})
+		c.respondFinal(Action{Code: code})
+		c.dropCallee(at, Action{})
+		c.over(at, LocalError, Edge, CauseMedia)
+		return
+	}
+	a := Action{Kind: RespondCaller, Code: 100 + uint16(c.provisional), Fork: c.carriedFork}
+	if r.begun {
+		r.untold()
+		a.Reliable, a.Later = true, r.kept > 0
+	}
+	c.do(a)
 }
 
 // answerUnusable is INV-11 for an SDP that parses but cannot be negotiated: the caller's 200 was not sent.

@@ -26,6 +26,9 @@ type monitor struct {
 	relayed         [3]int            // requests of a side that wait for their answer
 	closed          int
 	finished        int
+	kept            []Action          // responses to the caller that wait for a PRACK
+	confirming      bool              // a reliable one was sent and not confirmed
+	owed            map[uint8]int     // reliable provisionals of a fork that got no PRACK yet
 	chosen          uint8             // the fork whose 2xx crossed
 	byed            map[[2]uint8]bool // {side, fork} that got a BYE
 	byes            map[[2]uint8]bool // of these, without an answer
@@ -34,7 +37,7 @@ type monitor struct {
 func newMonitor() *monitor {
 	return &monitor{open: map[uint8]bool{}, cancelled: map[uint8]bool{}, answered: map[uint8]bool{}, ackedForks: map[uint8]bool{},
 		byedForks: map[uint8]bool{}, asked: map[uint8]Side{}, sent: map[uint8]Side{}, accepted: map[[2]uint8]bool{},
-		byed: map[[2]uint8]bool{}, byes: map[[2]uint8]bool{}}
+		owed: map[uint8]int{}, byed: map[[2]uint8]bool{}, byes: map[[2]uint8]bool{}}
 }
 
 func (m *monitor) fail(format string, args ...any) {
@@ -102,6 +105,10 @@ func (m *monitor) copyAcked(ev Event, actions []Action) {
 
 func (m *monitor) event(now time.Time, before State, ev Event) {
 	switch ev.Kind {
+	case CalleeProvisional:
+		if ev.Reliable {
+			m.owed[ev.Fork]++
+		}
 	case CalleeAnswered:
 		if before != Idle {
 			m.open[ev.Attempt] = false
@@ -124,6 +131,9 @@ func (m *monitor) event(now time.Time, before State, ev Event) {
 			m.callerMayGetBye = true
 		}
 	case Requested:
+		if ev.Method == PRACK && ev.Side == Caller {
+			m.confirming = false
+		}
 		if ev.Method == BYE && ev.Side == Caller {
 			m.callerBye = true
 		}
@@ -156,10 +166,16 @@ func (m *monitor) undo() {
 		switch {
 		case a.Kind == InviteCallee:
 			m.open[a.Attempt] = false
+		case a.Kind == RespondCaller && a.Later && a.Body != BodyNone:
+			m.kept = m.kept[:len(m.kept)-1]
+		case a.Kind == RespondCaller && a.Reliable && a.Body != BodyNone:
+			m.confirming = false
 		case a.Kind == RespondCaller && a.Body != BodyNone && a.Code >= 200:
 			m.finals--
 			m.confirmed = time.Time{}
 		case a.Body != BodyAtHand:
+		case a.Kind == Prack:
+			m.owed[a.Fork]++
 		case a.Kind == AckCallee:
 			delete(m.ackedForks, a.Fork)
 		case a.Kind == Reinvite:
@@ -179,11 +195,33 @@ func (m *monitor) undo() {
 
 func (m *monitor) action(now time.Time, ev Event, a Action) {
 	switch a.Kind {
+	case RespondKept:
+		if len(m.kept) == 0 {
+			m.fail("%v: nothing is kept", a)
+			return
+		}
+		a, m.kept = m.kept[0], m.kept[1:]
+		a.Later = false
+		m.action(now, ev, a)
 	case RespondCaller:
 		if m.finals > 0 {
 			m.fail("%v after a final response", a)
 		}
+		if a.Later {
+			if !m.confirming {
+				m.fail("%v waits for nothing", a)
+			}
+			m.kept = append(m.kept, a)
+			return
+		}
+		if a.Reliable {
+			if m.confirming {
+				m.fail("%v before the PRACK of the last (PRK-02)", a)
+			}
+			m.confirming = true
+		}
 		if a.Code >= 200 {
+			m.kept = nil
 			m.finals++
 			if a.Code < 300 {
 				m.confirmed, m.chosen = now, a.Fork
@@ -230,6 +268,10 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 			m.fail("BYE to the caller before its ACK or its time (BYE-03)")
 		}
 		m.callerBye = true
+	case Prack:
+		if m.owed[a.Fork]--; m.owed[a.Fork] < 0 {
+			m.fail("%v without a reliable provisional", a)
+		}
 	case Relay:
 		m.relayed[a.Side.Other()]++
 	case RelayResponse:

@@ -12,6 +12,7 @@ type exchange struct {
 	phase    phase
 	from     Side // whose request it is; Edge = ours
 	to       Side
+	method   Method // updating: UPDATE or PRACK, whichever brought the offer
 	ref      uint8
 	retries  uint8
 	late     bool // re-INVITE without an offer: the 2xx brings it, the ACK the answer
@@ -59,7 +60,7 @@ func (c *Call) reinviteRequested(at time.Duration, ev Event) {
 	switch {
 	case c.state == Idle || c.state == Ending:
 		c.respond(ev, 481)
-	case c.setup() && ev.Side == Caller:
+	case c.unanswered() && ev.Side == Caller:
 		c.respondLater(ev) // its first INVITE is still open
 	case c.state != Connected: // RINV-03; the callee's also while its 2xx was not passed on
 		c.respond(ev, 491)
@@ -249,7 +250,7 @@ func (c *Call) leaveExchange() {
 			c.ackReinvite(BodyLast)
 		}
 	case updating:
-		c.do(Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: 481})
+		c.do(Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: 481})
 	}
 	x.done()
 }

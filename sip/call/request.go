@@ -9,8 +9,12 @@ func (c *Call) requested(at time.Duration, ev Event) {
 		c.ignore()
 	case ev.Side == Callee && c.chosen != noFork && ev.Fork != c.chosen:
 		c.requestedByLoser(ev)
+	case ev.Side == Callee && c.setup() && c.early&bit(ev.Fork) == 0 && ev.Fork < maxForks:
+		c.requestedByLoser(ev) // its early dialog has ended
 	case ev.Method == BYE:
 		c.byeRequested(at, ev)
+	case ev.Method == PRACK && c.state != Idle:
+		c.pracked(at, ev)
 	case ev.Method == INVITE:
 		c.reinviteRequested(at, ev)
 	case c.state == Idle || c.state == Ending:
@@ -36,9 +40,9 @@ func (c *Call) requestedByLoser(ev Event) {
 // relay passes INFO, MESSAGE and the like on by policy.
 func (c *Call) relay(ev Event) {
 	switch {
-	case !c.opts.Pass.Has(ev.Method) || ev.Method == PRACK || ev.Method == UnknownMethod || ev.Method == OtherMethod:
+	case !c.opts.Pass.Has(ev.Method) || ev.Method == UnknownMethod || ev.Method == OtherMethod:
 		c.respond(ev, refusal(ev.Method))
-	case c.setup():
+	case c.unanswered():
 		c.respond(ev, 491) // there is no one dialog yet to pass it into
 	case *c.relays(ev.Side) == maxRelays:
 		c.respondLater(ev)
@@ -58,8 +62,12 @@ func (c *Call) relays(from Side) *uint8 {
 
 // forkOf returns the dialog that a request to a side goes to; 0 for the caller, who has but one.
 func (c *Call) forkOf(s Side) uint8 {
-	if s == Callee && c.chosen != noFork {
+	switch {
+	case s != Callee:
+	case c.chosen != noFork:
 		return c.chosen
+	case c.reliable.audible != noFork:
+		return c.reliable.audible
 	}
 	return 0
 }
@@ -75,15 +83,24 @@ func (c *Call) updateRequested(at time.Duration, ev Event) {
 		c.respond(ev, 405)
 	case ev.SDP == SDPBad:
 		c.respond(ev, 488)
-	case c.setup() && ev.Side == Caller, x.busy() && x.from == ev.Side:
+	case c.unanswered():
+		c.earlyUpdate(at, ev)
+	case x.busy() && x.from == ev.Side:
 		c.respondLater(ev) // its last offer has no answer
 	case c.state != Connected || x.busy():
 		c.respond(ev, 491) // ours has none
 	default:
-		x.begin(updating, ev.Side, ev.Side.Other(), at+c.patience())
-		c.do(Action{Kind: Relay, Side: x.to, Method: UPDATE, Fork: c.forkOf(x.to), Body: BodyAtHand})
-		c.carried = carriedUpdate
+		c.relayOffer(at, ev, UPDATE)
 	}
+}
+
+// relayOffer passes the offer at hand on in an UPDATE; its answer goes back in the response to the request that brought it.
+func (c *Call) relayOffer(at time.Duration, ev Event, method Method) {
+	x := &c.exchange
+	x.begin(updating, ev.Side, ev.Side.Other(), at+c.patience())
+	x.method = method
+	c.do(Action{Kind: Relay, Side: x.to, Method: UPDATE, Fork: c.forkOf(x.to), Body: BodyAtHand})
+	c.carried = carriedUpdate
 }
 
 // requestAnswered takes the final response to an in-dialog request we sent.
@@ -97,6 +114,7 @@ func (c *Call) requestAnswered(at time.Duration, ev Event) {
 		c.reinviteAnswered(at, ev)
 	case ev.Method == UPDATE:
 		c.updateAnswered(at, ev)
+	case ev.Method == PRACK: // its failure is the INVITE's, which ends by itself
 	case *c.relays(ev.Side.Other()) == 0:
 		c.ignore()
 	default:
@@ -124,6 +142,7 @@ func (c *Call) requestFailed(at time.Duration, ev Event) {
 			return
 		}
 		c.updateFailed(at, ev.Cause)
+	case ev.Method == PRACK:
 	case *c.relays(ev.Side.Other()) == 0:
 		c.ignore()
 	default:
@@ -139,10 +158,11 @@ func (c *Call) updateAnswered(at time.Duration, ev Event) {
 		c.ignore()
 		return
 	}
-	a := Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: insideDialog(ev.Code), AtHand: true}
+	a := Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: insideDialog(ev.Code), AtHand: true}
 	if ev.Code < 300 && ev.SDP == SDPGood {
 		a.Body = BodyAtHand
 		c.carried = carriedUpdateAnswer
+		c.reliable.moved = true
 	}
 	x.done()
 	c.do(a)
@@ -154,7 +174,7 @@ func (c *Call) updateAnswered(at time.Duration, ev Event) {
 func (c *Call) updateFailed(at time.Duration, why Cause) {
 	x := &c.exchange
 	x.done()
-	c.do(Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: 504})
+	c.do(Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: 504})
 	c.lost(at, why)
 }
 

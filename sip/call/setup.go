@@ -17,6 +17,7 @@ func (c *Call) begin(at time.Duration, ev Event) {
 		return
 	}
 	c.late = ev.SDP == SDPNone
+	c.reliable.able, c.reliable.must = ev.Reliable || ev.Required, ev.Required
 	c.targets = max(ev.Targets, 1)
 	c.limit = at + cmp.Or(c.opts.RingTimeout, defaults.RingTimeout)
 	if ev.After > 0 && at+ev.After < c.limit {
@@ -38,6 +39,9 @@ func (c *Call) refuse(at time.Duration, ev Event) {
 // setup reports whether the callee still may answer.
 func (c *Call) setup() bool { return c.state == Inviting || c.state == Ringing }
 
+// unanswered reports whether the caller's INVITE is still open and a callee was invited.
+func (c *Call) unanswered() bool { return c.setup() || c.state == Withheld }
+
 // inviteNext sends the INVITE to the next target and reports false if none is left.
 func (c *Call) inviteNext(at time.Duration) bool {
 	if c.targets == 0 || c.attempts == maxAttempts || at >= c.limit {
@@ -49,6 +53,7 @@ func (c *Call) inviteNext(at time.Duration) bool {
 	c.open |= bit(c.attempt)
 	c.heard = false
 	c.early = 0
+	c.reliable.audible = noFork
 	c.enter(Inviting, c.patienceEnds(at))
 	a := Action{Kind: InviteCallee, Attempt: c.attempt, Body: BodyLast}
 	if c.late {
@@ -95,10 +100,14 @@ func (c *Call) calleeProvisional(at time.Duration, ev Event) {
 	}
 	c.heard = true
 	c.deadline = c.limit
-	if ev.Code == 100 || ev.Code == 199 {
-		return // hop by hop; the end of one early dialog changes nothing for the caller
+	if ev.Code == 100 {
+		return // hop by hop
 	}
 	c.forks |= bit(ev.Fork)
+	if ev.Code == 199 {
+		c.earlyDialogEnded(ev)
+		return
+	}
 	c.early |= bit(ev.Fork)
 	if c.ringing == never {
 		c.ringing = at
@@ -107,15 +116,29 @@ func (c *Call) calleeProvisional(at time.Duration, ev Event) {
 	if ev.Code >= 180 && ev.Code <= 183 {
 		a.Code = ev.Code
 	}
-	if ev.SDP == SDPGood && !c.late {
+	if ev.SDP == SDPGood && c.maySee(ev) {
 		a.Body = BodyAtHand
-		c.described |= bit(ev.Fork)
+		c.describe(ev)
 		c.listened = true
 		c.carried, c.carriedFork = carriedProvisional, ev.Fork
 	}
 	c.provisional = uint8(a.Code - 100)
 	c.enter(Ringing, c.limit)
-	c.do(a)
+	c.respondProvisional(a, ev.Reliable)
+	if ev.Reliable && c.reliable.offerer != ev.Fork {
+		c.do(Action{Kind: Prack, Fork: ev.Fork})
+	}
+}
+
+// earlyDialogEnded is DLG-05: a proxy tells that one of the phones will not answer (RFC 6228). Another may.
+func (c *Call) earlyDialogEnded(ev Event) {
+	c.early &^= bit(ev.Fork)
+	if c.reliable.audible == ev.Fork {
+		c.reliable.audible = noFork
+	}
+	if ev.Reliable {
+		c.do(Action{Kind: Prack, Fork: ev.Fork})
+	}
 }
 
 // calleeRejected tries another target or tells the caller. A target that the caller has been hearing is the last one: what it says

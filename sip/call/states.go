@@ -14,6 +14,10 @@ const (
 	// live side by side, told apart by Fork (RFC 3261 §13.2.2.1). A BYE ends the call, a
 	// re-INVITE is refused with 500 (caller) or 491 (callee). Ends by: ring limit.
 	Ringing
+	// Withheld: one fork's 2xx is chosen and ACKed, but the caller must first confirm a
+	// reliable provisional response with a description (RFC 3262 §3). To the caller it
+	// still rings. Ends by: its PRACK, ring limit.
+	Withheld
 	// Answering: one fork's 2xx is chosen and relayed, the caller's ACK is awaited
 	// (RFC 3261 §13.3.1.4). Re-INVITEs get 491 (RFC 5407 §3.1), BYE to the caller waits
 	// for that ACK (RFC 3261 §15). Ends by: 64*T1.
@@ -28,7 +32,7 @@ const (
 	Ended
 )
 
-var stateNames = [...]string{"idle", "inviting", "ringing", "answering", "connected", "ending", "ended"}
+var stateNames = [...]string{"idle", "inviting", "ringing", "withheld", "answering", "connected", "ending", "ended"}
 
 func (s State) String() string { return name(stateNames[:], uint8(s)) }
 

@@ -21,6 +21,8 @@ func (e Event) Append(b []byte) []byte {
 	b = word(b, e.SDP == SDPGood, "sdp")
 	b = word(b, e.SDP == SDPBad, "bad-sdp")
 	b = word(b, e.NoContact, "no-contact")
+	b = word(b, e.Reliable, "reliable")
+	b = word(b, e.Required, "required")
 	b = number(b, "targets=", uint64(e.Targets))
 	b = e.Reason.append(b)
 	if e.After != 0 {
@@ -45,6 +47,8 @@ func (a Action) Append(b []byte) []byte {
 	b = word(b, a.Body != BodyNone, "body="+a.Body.String())
 	b = word(b, a.AtHand, "at-hand")
 	b = word(b, a.Again, "again")
+	b = word(b, a.Reliable, "reliable")
+	b = word(b, a.Later, "later")
 	b = number(b, "retry-after=", uint64(a.RetryAfter))
 	return a.Reason.append(b)
 }

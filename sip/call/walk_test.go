@@ -69,6 +69,8 @@ func walk(ch chance) (*world, error) {
 	if ch.pick(4) == 0 {
 		start.SDP = SDPNone
 	}
+	start.Reliable = ch.pick(3) != 0
+	start.Required = start.Reliable && ch.pick(3) == 0
 	if ch.pick(6) == 0 {
 		start.After = 15 * time.Second
 	}
@@ -177,7 +179,11 @@ func (w *world) party() Event {
 		fork = 0
 	}
 	sdp := SDP(w.pick(3))
-	switch w.pick(24) {
+	switch w.pick(26) {
+	case 24:
+		return Event{Kind: PrackTimeout}
+	case 25:
+		return Event{Kind: Requested, Side: side, Method: PRACK, SDP: sdp, Fork: fork}
 	case 0:
 		return Event{Kind: CallerCancelled, Reason: Reason{SIP: 200}}
 	case 1, 2:
@@ -207,7 +213,7 @@ func (w *world) anything() Event {
 	return Event{
 		Kind: EventKind(w.pick(len(eventNames) + 1)), Side: Side(w.pick(5)), Method: Method(w.pick(len(methodNames) + 1)), SDP: SDP(w.pick(4)),
 		Attempt: uint8(w.pick(6)), Fork: uint8(w.pick(40)), Ref: uint8(w.pick(6)), Cause: Cause(1 + w.pick(len(causeNames)-1)), Targets: uint8(w.pick(4)),
-		NoContact: w.pick(8) == 0, Code: []uint16{100, 180, 183, 200, 202, 302, 401, 404, 408, 481, 486, 491, 500, 503, 603, 699}[w.pick(16)],
+		NoContact: w.pick(8) == 0, Reliable: w.pick(2) == 0, Required: w.pick(3) == 0, Code: []uint16{100, 180, 183, 200, 202, 302, 401, 404, 408, 481, 486, 491, 500, 503, 603, 699}[w.pick(16)],
 		After: time.Duration(w.pick(40)) * time.Second,
 	}
 }
@@ -223,7 +229,14 @@ func (w *world) react(a Action) {
 		w.inviteAnswered(a.Attempt)
 	case CancelCallee:
 		w.later(Event{Kind: CalleeRejected, Attempt: a.Attempt, Code: 487})
+	case RespondKept:
+		w.later(Event{Kind: Requested, Side: Caller, Method: PRACK, SDP: SDP(w.pick(3))}, Event{Kind: CallerAcked, SDP: SDP(w.pick(3))})
+	case Prack:
+		w.later(Event{Kind: RequestAnswered, Side: Callee, Method: PRACK, Fork: a.Fork, Code: final[w.pick(len(final))]})
 	case RespondCaller:
+		if a.Reliable && !a.Later {
+			w.later(Event{Kind: Requested, Side: Caller, Method: PRACK, SDP: SDP(w.pick(3))})
+		}
 		if a.Code >= 200 && a.Code < 300 {
 			sdp := SDPNone
 			if w.call.late && w.pick(5) != 0 {
@@ -269,7 +282,12 @@ func (w *world) inviteAnswered(attempt uint8) {
 	if w.wild && w.pick(10) == 0 {
 		fork = 0
 	}
-	provisional := Event{Kind: CalleeProvisional, Attempt: attempt, Fork: fork, Code: []uint16{180, 181, 182, 183, 199, 150}[w.pick(6)], SDP: SDP(w.pick(3))}
+	provisional := Event{Kind: CalleeProvisional, Attempt: attempt, Fork: fork, Code: []uint16{180, 181, 182, 183, 199, 150}[w.pick(6)], SDP: SDP(w.pick(3)), Reliable: w.pick(2) == 0}
+	if w.pick(3) == 0 { // several in a row
+		for range w.pick(10) {
+			w.later(provisional)
+		}
+	}
 	answer := Event{Kind: CalleeAnswered, Attempt: attempt, Fork: fork, Code: 200, SDP: SDPGood}
 	if w.pick(2) == 0 {
 		w.later(Event{Kind: CalleeProvisional, Attempt: attempt, Code: 100})
