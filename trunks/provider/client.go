@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -164,9 +165,7 @@ func (c *client) build(ctx context.Context, r request) (*http.Request, error) {
 	target.Path = strings.TrimSuffix(target.Path, "/") + reference.Path
 	target.RawPath = ""
 	query := reference.Query()
-	for name, values := range r.query {
-		query[name] = values
-	}
+	maps.Copy(query, r.query)
 	target.RawQuery = query.Encode()
 	var body io.Reader
 	contentType := ""

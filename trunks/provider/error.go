@@ -98,6 +98,7 @@ func (e *Error) Fix() string {
 		return "Something between us and the provider answers in its place, a proxy perhaps; check the endpoint configured for it."
 	case Incomplete:
 		return map[Kind]string{
+			Telnyx: "Add sipUsername and sipPassword of the connection, or leave connectionId out so that one is made.",
 			Twilio: "Add accountSid: an API key does not say which account it belongs to, and this one sees no trunk that would tell.",
 		}[e.Provider]
 	}

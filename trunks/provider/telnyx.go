@@ -21,8 +21,9 @@ const (
 // telnyx is one account at Telnyx, API v2.
 type telnyx struct {
 	client
-	connection string // empty: that of the number
-	resolve    Resolve
+	connection  string // empty: that of the number
+	credentials Credentials
+	resolve     Resolve
 }
 
 func (d *Directory) openTelnyx(c Credentials) (Provider, error) {
@@ -32,7 +33,7 @@ func (d *Directory) openTelnyx(c Credentials) (Provider, error) {
 	}
 	key := c["apiKey"].Reveal()
 	client.authorize = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+key) }
-	return &telnyx{client: client, connection: c["connectionId"].Reveal(), resolve: d.options.Resolve}, nil
+	return &telnyx{client: client, connection: c["connectionId"].Reveal(), credentials: c, resolve: d.options.Resolve}, nil
 }
 
 // client returns a client without authorization. usual is the provider's own endpoint.
