@@ -9,18 +9,20 @@ import (
 // Config is one complete, validated configuration. A value returned by Load is never changed afterwards, so it
 // may be read from any goroutine.
 type Config struct {
-	SIP     SIP      `yaml:"sip"`
-	Media   Media    `yaml:"media"`
-	HTTP    HTTP     `yaml:"http"`
-	Storage Storage  `yaml:"storage"`
-	Log     Log      `yaml:"log"`
-	Trace   Trace    `yaml:"trace"`
-	Limits  Limits   `yaml:"limits"`
-	Drain   Drain    `yaml:"drain"`
-	Probe   Probe    `yaml:"probe"`
-	Trunks  []Trunk  `yaml:"trunks"`
-	Agents  []Agent  `yaml:"agents"`
-	Numbers []Number `yaml:"numbers"`
+	SIP     SIP     `yaml:"sip"`
+	Media   Media   `yaml:"media"`
+	HTTP    HTTP    `yaml:"http"`
+	Storage Storage `yaml:"storage"`
+	Log     Log     `yaml:"log"`
+	Trace   Trace   `yaml:"trace"`
+	Limits  Limits  `yaml:"limits"`
+	Drain   Drain   `yaml:"drain"`
+	Probe   Probe   `yaml:"probe"`
+
+	Providers Providers `yaml:"providers"`
+	Trunks    []Trunk   `yaml:"trunks"`
+	Agents    []Agent   `yaml:"agents"`
+	Numbers   []Number  `yaml:"numbers"`
 
 	origins map[string]Origin
 }
@@ -116,6 +118,16 @@ type Limits struct {
 // Drain is what SIGTERM waits for.
 type Drain struct {
 	Deadline Duration `yaml:"deadline"` // calls still up after this are ended; 0: at once
+}
+
+// Providers are the APIs of the companies that sell trunks. An empty URL means the provider's own.
+type Providers struct {
+	TwilioURL         string     `yaml:"twilio_url"`
+	TwilioTrunkingURL string     `yaml:"twilio_trunking_url"`
+	TelnyxURL         string     `yaml:"telnyx_url"`
+	SignalWireURL     string     `yaml:"signalwire_url"` // in place of the customer's space
+	VonageURL         string     `yaml:"vonage_url"`
+	VonageAuth        VonageAuth `yaml:"vonage_auth"` // basic or query
 }
 
 // Probe is what tests asked for over the API may do.
@@ -240,6 +252,7 @@ type (
 	Oversize      string
 	Redirect      string
 	Latch         string
+	VonageAuth    string
 )
 
 const (
@@ -267,6 +280,9 @@ const (
 
 	OversizeFragment Oversize = "fragment" // sent over UDP all the same
 	OversizeTCP      Oversize = "tcp"      // sent over TCP, and over UDP when TCP is refused
+
+	VonageBasic VonageAuth = "basic" // key and secret by HTTP Basic
+	VonageQuery VonageAuth = "query" // in the query, for accounts that want it so
 
 	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
 	RedirectRefuse Redirect = "refuse" // the caller hears 480

@@ -42,7 +42,8 @@ func Default() Config {
 			UnknownAnswer: UnknownRefuse,
 			RetryAfter:    Duration(5 * time.Second),
 		},
-		Drain: Drain{Deadline: Duration(time.Minute)},
+		Drain:     Drain{Deadline: Duration(time.Minute)},
+		Providers: Providers{VonageAuth: VonageBasic},
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	allowedCodecs   = "a list of encoding names, as PCMU, G722 or opus"
 	allowedBool     = "true, false"
 	allowedFailover = "codes from 400 to 699, 4xx, 5xx, 6xx, timeout"
+	allowedURL      = "http://host[:port][/path] or https://host[:port][/path], without user and query"
 	allowedURI      = "sip:host, sip:user@host:port;transport=udp|tcp|tls, sips:host"
 )
 
@@ -135,6 +136,14 @@ var keys = []key{
 	{path: "probe", doc: "What tests asked for over the API may do."},
 	{path: "probe.allow_private_targets", allowed: allowedBool,
 		doc: "Whether they may reach loopback and private networks."},
+
+	{path: "providers", doc: "APIs of the companies that sell trunks; other URLs are for proxies and tests."},
+	{path: "providers.twilio_url", restart: true, allowed: allowedURL, doc: "Empty: https://api.twilio.com."},
+	{path: "providers.twilio_trunking_url", restart: true, allowed: allowedURL, doc: "Empty: https://trunking.twilio.com."},
+	{path: "providers.telnyx_url", restart: true, allowed: allowedURL, doc: "Empty: https://api.telnyx.com."},
+	{path: "providers.signalwire_url", restart: true, allowed: allowedURL, doc: "Empty: the customer's own space below signalwire.com."},
+	{path: "providers.vonage_url", restart: true, allowed: allowedURL, doc: "Empty: https://rest.nexmo.com."},
+	{path: "providers.vonage_auth", restart: true, choices: []string{"basic", "query"}, doc: "How Vonage is shown key and secret."},
 
 	{path: "trunks", allowed: "a list of {name, server, ...}", doc: "Carrier connections managed by this file; the API shows them and refuses to change them."},
 	{path: "trunks[].name", allowed: allowedName, doc: "Name in numbers, records, metrics and logs."},

@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +74,21 @@ func (l *loader) validateLimits(m *Limits) {
 
 func (l *loader) validateDrain(d *Drain) {
 	l.duration("drain.deadline", d.Deadline, 0, Day, true)
+}
+
+func (l *loader) validateProviders(p *Providers) {
+	for key, text := range map[string]string{
+		"twilio_url": p.TwilioURL, "twilio_trunking_url": p.TwilioTrunkingURL, "telnyx_url": p.TelnyxURL,
+		"signalwire_url": p.SignalWireURL, "vonage_url": p.VonageURL,
+	} {
+		if text == "" {
+			continue
+		}
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			l.bad("providers."+key, "is not such a URL") // not repeated: it may hold a password
+		}
+	}
 }
 
 // validatePorts finds two listeners of ours on one port.
