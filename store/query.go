@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -22,6 +23,25 @@ func (r *Records) Recent(ctx context.Context, limit int, before int64) ([]Stored
 		before = 1<<63 - 1
 	}
 	return r.query(ctx, "WHERE seq < ? ORDER BY seq DESC LIMIT ?", before, limit)
+}
+
+// RecentOf is Recent for the calls of those trunks and agents alone, by name: it reads the file backwards until limit is reached
+// or ctx ends.
+func (r *Records) RecentOf(ctx context.Context, trunks, agents []string, limit int, before int64) ([]Stored, error) {
+	if before <= 0 {
+		before = 1<<63 - 1
+	}
+	return r.query(ctx, "WHERE seq < ? AND (trunk IN (SELECT value FROM json_each(?)) OR agent IN (SELECT value FROM json_each(?))) ORDER BY seq DESC LIMIT ?",
+		before, list(trunks), list(agents), limit)
+}
+
+// list is names as the one parameter that json_each takes apart: there may be more of them than parameters.
+func list(names []string) string {
+	if len(names) == 0 {
+		return "[]"
+	}
+	text, _ := json.Marshal(names) // strings always can
+	return string(text)
 }
 
 // ByID returns the record of the call with our id, or ErrNotFound. Like ByCallID it reads the file backwards.

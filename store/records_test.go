@@ -96,6 +96,14 @@ func TestRecordsReadBackAsWritten(t *testing.T) {
 	if err != nil || len(page) != 2 || page[0].Seq != got[2].Seq {
 		t.Errorf("second page: %+v %v", page, err)
 	}
+	for _, of := range []struct {
+		trunks, agents []string
+		want           int
+	}{{[]string{"carrier"}, nil, 99}, {nil, []string{"app", "x"}, 99}, {[]string{"other"}, nil, 0}, {nil, nil, 0}} {
+		if some, err := r.RecentOf(t.Context(), of.trunks, of.agents, 1000, 0); err != nil || len(some) != of.want {
+			t.Errorf("of %v %v: %d records, %v", of.trunks, of.agents, len(some), err)
+		}
+	}
 	if one, err := r.ByID(t.Context(), "refused"); err != nil || one.Refusal != trunks.NoRoute {
 		t.Errorf("by id: %+v %v", one, err)
 	}

@@ -22,6 +22,8 @@ type Snapshot struct {
 	sources    sources
 	unresolved []string
 	conflicts  []string
+	made       config.Config // what it was built of, for Only
+	names      Names
 }
 
 // Hosts returns what must be resolved before Build: names of servers, outbound proxies, destinations and sources, sorted,
@@ -61,6 +63,7 @@ func Build(cfg config.Config, names Names) (*Snapshot, error) {
 // s itself stays as it is.
 func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
 	b := builder{names: names, previous: s, unresolved: map[string]bool{}, next: &Snapshot{
+		made: cfg, names: names,
 		trunks:  make(map[string]*Trunk, len(cfg.Trunks)),
 		agents:  make(map[string]*Agent, len(cfg.Agents)),
 		numbers: make(map[string]*Number, len(cfg.Numbers)),
