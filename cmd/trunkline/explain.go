@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"trunkline/sip/admit"
+	"trunkline/sip"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
 )
@@ -54,82 +53,30 @@ func newExplain() *cobra.Command {
 	return cmd
 }
 
-// readInvite reads a message. One that was pasted has its line ends made CRLF and
-// its header ended.
+// readInvite reads a message.
 func readInvite(in io.Reader, file string) ([]byte, error) {
-	var text []byte
-	var err error
 	if file == "-" {
-		text, err = io.ReadAll(io.LimitReader(in, wire.MaxMessage))
-	} else {
-		text, err = os.ReadFile(file)
+		return io.ReadAll(io.LimitReader(in, wire.MaxMessage))
 	}
-	if err != nil {
-		return nil, err
-	}
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	if !bytes.Contains(text, []byte("\n\n")) {
-		text = append(bytes.TrimRight(text, "\n"), "\n\n"...)
-	}
-	return bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")), nil
+	return os.ReadFile(file)
 }
 
 // explain writes the way of an INVITE through the gates, up to the one that stops
 // it.
 func explain(w io.Writer, s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) error {
-	principal := s.Source(transport, from)
-	if !principal.Known() {
-		return explainRefusal(w, "source", 403, s.Unknown(transport, from).Detail())
-	}
-	fmt.Fprintf(w, "✓ source   %s over %s is %s\n", from, transport, principal)
-	var m wire.Message
-	if err := m.Parse(text); err != nil {
-		broken, ok := errors.AsType[*wire.Error](err)
-		if !ok {
-			return err
+	gates, taken := sip.Explain(s, transport, from, text)
+	for _, g := range gates {
+		mark := "✓"
+		switch {
+		case !g.Passed:
+			mark = "✗"
+		case g.Name == "target" || g.Name == "limit":
+			mark = " "
 		}
-		return explainRefusal(w, "message", broken.Status, broken.Reason+" ("+broken.Cause+")")
+		fmt.Fprintf(w, "%s %-8s %s\n", mark, g.Name, g.Why)
 	}
-	if r := admit.Initial(&m); r != nil {
-		return explainRefusal(w, "message", r.Status, r.Cause)
-	}
-	if m.Method != wire.INVITE {
-		fmt.Fprintf(w, "✓ message  %s is answered by the edge itself\n", m.Method)
-		return nil
-	}
-	fmt.Fprintln(w, "✓ message  valid")
-	called, caller := admit.Numbers(&m)
-	var route trunks.Route
-	var refusal *trunks.Refusal
-	if principal.Trunk != nil {
-		route, refusal = s.Inbound(principal.Trunk, called)
-	} else {
-		route, refusal = s.Outbound(principal.Agent, caller, called)
-	}
-	if refusal != nil {
-		return explainRefusal(w, "route", 0, refusal.Error())
-	}
-	if principal.Trunk != nil {
-		fmt.Fprintf(w, "✓ route    %s is number %s of trunk %s: inbound to agent %s\n", called, route.Number.E164, route.Trunk.Name, route.Agent.Name)
-		for _, d := range route.Agent.Destinations {
-			fmt.Fprintf(w, "  target   %s (priority %d, weight %d)\n", d.URI, d.Priority, d.Weight)
-		}
-		return nil
-	}
-	fmt.Fprintf(w, "✓ route    %s may use %s: outbound to %s over trunk %s\n", route.Agent.Name, route.Number.E164, called, route.Trunk.Name)
-	for _, a := range route.Trunk.Servers {
-		fmt.Fprintf(w, "  target   %s over %s\n", a, route.Trunk.Transport)
-	}
-	if limit := route.Trunk.CPSLimit; limit != nil {
-		fmt.Fprintf(w, "  limit    %v calls per second, waiting up to %s\n", *limit, route.Trunk.CPSWait.D())
+	if !taken {
+		return &checkError{errors.New("the call would be refused")}
 	}
 	return nil
-}
-
-func explainRefusal(w io.Writer, gate string, status int, why string) error {
-	if status > 0 {
-		why = fmt.Sprintf("%s; the caller hears %d", why, status)
-	}
-	fmt.Fprintf(w, "✗ %-8s %s\n", gate, why)
-	return &checkError{errors.New("the call would be refused")}
 }

@@ -215,6 +215,19 @@ func (k *Key) Peak(now time.Time) int {
 	return k.peaks.max(now)
 }
 
+// Used returns how many of the admissions of the second before now stand: what the carrier has counted in it.
+func (k *Key) Used(now time.Time) (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	since := now.Add(-time.Second)
+	for _, at := range k.ring {
+		if at.After(since) {
+			n++
+		}
+	}
+	return n
+}
+
 // Counts returns the totals.
 func (k *Key) Counts() Counts {
 	k.mu.Lock()

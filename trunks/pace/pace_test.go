@@ -241,6 +241,11 @@ func TestPeak(t *testing.T) {
 	for i := range 30 {
 		k.Admit(begin.Add(time.Duration(i) * time.Millisecond))
 	}
+	for after, want := range map[time.Duration]int{100 * time.Millisecond: 30, 1010 * time.Millisecond: 19, 2 * time.Second: 0} {
+		if got := k.Used(begin.Add(after)); got != want {
+			t.Errorf("%d used after %s, want %d", got, after, want)
+		}
+	}
 	if got := k.Peak(begin.Add(40 * time.Second)); got != 30 {
 		t.Errorf("peak %d, want 30", got)
 	}

@@ -1,0 +1,67 @@
+package sip_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"trunkline/config"
+	"trunkline/sip"
+	"trunkline/trunks"
+)
+
+func TestExplainNamesTheGateThatStopsACall(t *testing.T) {
+	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
+trunks:
+  - {name: near, server: 192.0.2.20, source_addresses: [192.0.2.20], cps_limit: 0.5}
+  - {name: far, server: 192.0.2.21}
+agents:
+  - {name: app, destinations: [{uri: "sip:192.0.2.30"}], source_addresses: [192.0.2.30]}
+numbers:
+  - {number: "+15550001234", trunk: near, inbound_agent: app, outbound_agent: app, routes: [{trunk: near}, {trunk: far}]}
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := trunks.Build(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	invite := func(called, caller string) string {
+		return "INVITE sip:" + called + "@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKi\nMax-Forwards: 70\n" +
+			"From: <sip:" + caller + "@192.0.2.20>;tag=c\nTo: <sip:" + called + "@192.0.2.1>\nCall-ID: call\nCSeq: 1 INVITE\nContact: <sip:192.0.2.20:5060>\nContent-Length: 0"
+	}
+	for _, test := range []struct {
+		name, from, text string
+		want             []string // of the gates, in order; - before the one that stops it
+	}{
+		{"a stranger", "192.0.2.99:5060", invite("+15550001234", "+1"), []string{"-source 192.0.2.99:5060 over UDP is not a source"}},
+		{"no message", "192.0.2.20:5060", "hello", []string{"source ", "-message "}},
+		{"hops used up", "192.0.2.20:5060", strings.Replace(invite("+15550001234", "+1"), "Forwards: 70", "Forwards: 0", 1), []string{"source ", "-message "}},
+		{"an unlisted number", "192.0.2.20:5060", invite("+15550009999", "+1"), []string{"source ", "message valid", "-route "}},
+		{"inbound", "192.0.2.20:5060", invite("+15550001234", "+1"), []string{"source ", "message valid", "route +15550001234 is number", "target sip:192.0.2.30"}},
+		{"a caller that is not ours", "192.0.2.30:5060", invite("+4930123456", "+4930"), []string{"source ", "message valid", "-route "}},
+		{"outbound by two trunks", "192.0.2.30:5060", invite("+4930123456", "+15550001234"), []string{"source ", "message valid",
+			"route app may use +15550001234: outbound to +4930123456 over trunk near", "target 192.0.2.20:5060", "limit 0.5", "route app may use +15550001234: outbound to +4930123456 over trunk far", "target 192.0.2.21:5060"}},
+		{"OPTIONS", "192.0.2.20:5060", strings.ReplaceAll(invite("+1", "+1"), "INVITE", "OPTIONS"), []string{"source ", "message OPTIONS is answered"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gates, taken := sip.Explain(s, "UDP", netip.MustParseAddrPort(test.from), []byte(test.text))
+			if len(gates) != len(test.want) {
+				t.Fatalf("%d gates, want %d: %+v", len(gates), len(test.want), gates)
+			}
+			for i, g := range gates {
+				line := g.Name + " " + g.Why
+				if !g.Passed {
+					line = "-" + line
+				}
+				if !strings.HasPrefix(line, test.want[i]) {
+					t.Errorf("gate %d: %s\nwant %s", i, line, test.want[i])
+				}
+			}
+			if want := !strings.HasPrefix(test.want[len(test.want)-1], "-"); taken != want {
+				t.Errorf("taken: %v", taken)
+			}
+		})
+	}
+}
