@@ -165,6 +165,7 @@ type Trunk struct {
 	FailoverOn       []Failover   `yaml:"failover_on"`     // what takes a call to the next server, or the number's next trunk
 	Redirect         Redirect     `yaml:"redirect"`        // what a 3xx of this carrier does
 	Media            PartyMedia   `yaml:"media"`
+	Health           Health       `yaml:"health"`
 	Timers           Timers       `yaml:"timers"`
 	TLS              TrunkTLS     `yaml:"tls"`
 }
@@ -173,6 +174,13 @@ type Trunk struct {
 type PartyMedia struct {
 	Codecs []string `yaml:"codecs"` // encoding names, the preferred one first; empty: any, in the order offered
 	Latch  Latch    `yaml:"latch"`  // which sources of RTP are believed besides the one its description names
+}
+
+// Health is how a trunk is found to be down.
+type Health struct {
+	Interval Duration `yaml:"interval"` // between two OPTIONS to one server; 0: no OPTIONS, and no trunk is ever down
+	Misses   int      `yaml:"misses"`   // bad signs in a row after which a server is down
+	Hits     int      `yaml:"hits"`     // good signs in a row after which it is up again
 }
 
 // TrunkTLS is how a tls trunk is dialled.

@@ -58,6 +58,7 @@ func DefaultTrunk() Trunk {
 		FailoverAfter:   failoverAfter,
 		FailoverOn:      []Failover{"5xx", FailoverTimeout},
 		Redirect:        RedirectFollow,
+		Health:          Health{Misses: 3, Hits: 2},
 		Media:           defaultPartyMedia,
 	}
 }

@@ -36,6 +36,9 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	}
 	l.duration(path+".failover_after", t.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.validatePartyMedia(path+".media", t.Media)
+	l.duration(path+".health.interval", t.Health.Interval, Duration(time.Second), Duration(time.Hour), true)
+	l.whole(path+".health.misses", t.Health.Misses, 1, 100)
+	l.whole(path+".health.hits", t.Health.Hits, 1, 100)
 	l.validateTimers(path+".timers", t.Timers, true)
 	l.validateTrunkTLS(path+".tls", t)
 }

@@ -103,9 +103,9 @@ func appendURI(b, user []byte, host, params string) []byte {
 	return b
 }
 
-// hostPort is host and port of Request-URIs to a trunk: its domain, with the
+// HostPort is host and port of Request-URIs to a trunk: its domain, with the
 // server's port when the domain is the server's host.
-func hostPort(t *trunks.Trunk) string {
+func HostPort(t *trunks.Trunk) string {
 	if own := (config.HostPort{Host: t.Server.Host}); t.Domain == own.String() && t.Server.Port != 0 {
 		return t.Server.String()
 	}

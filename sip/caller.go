@@ -235,7 +235,7 @@ func (c *session) appendResponseHeaders(b []byte, a call.Action, f transport.Flo
 func (c *session) hostFor(side call.Side) string {
 	l := c.leg(side)
 	if l.trunk != nil {
-		return hostPort(l.trunk)
+		return HostPort(l.trunk)
 	}
 	return c.shard.sentBy(l.flow)
 }

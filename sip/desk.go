@@ -66,7 +66,6 @@ type Alarm struct {
 	timer transaction.Timer
 }
 
-
 // Set lets a ring at the given time, whether or not it was set before. Alarms are
 // up to a tick late.
 func (d Desk) Set(a *Alarm, at time.Time) {

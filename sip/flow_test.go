@@ -19,6 +19,7 @@ import (
 	"trunkline/internal/siptest"
 	"trunkline/media"
 	"trunkline/sip"
+	"trunkline/sip/health"
 	"trunkline/trunks"
 )
 
@@ -37,6 +38,7 @@ type flowEdge struct {
 	names   trunks.Names
 	relay   *media.Relay
 	metrics *prometheus.Registry
+	watcher *health.Watcher
 
 	mu      sync.Mutex
 	records []siptest.Record
@@ -71,8 +73,16 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 	if e.Edge, err = sip.New(o); err != nil {
 		t.Fatal(err)
 	}
-	e.metrics.MustRegister(e.Edge.Collector())
+	e.watcher = health.New(e.Edge)
+	e.metrics.MustRegister(e.Edge.Collector(), e.watcher)
 	return e
+}
+
+// Run serves as the daemon does: trunks with health.interval are watched.
+func (e *flowEdge) Run(ctx context.Context) error {
+	e.watcher.Apply(e.Trunks())
+	defer e.watcher.Close()
+	return e.Edge.Run(ctx)
 }
 
 // Record implements sip.Recorder.
@@ -135,7 +145,11 @@ func (e *flowEdge) Reload(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	return e.Edge.Reload(snapshot)
+	if err := e.Edge.Reload(snapshot); err != nil {
+		return err
+	}
+	e.watcher.Apply(snapshot)
+	return nil
 }
 
 // Drain implements siptest.Drainer.

@@ -33,6 +33,10 @@ type Outside struct {
 // ErrFailed wraps why no final response came.
 var ErrFailed = errors.New("no final response")
 
+// ErrSilent is the cause when nothing came back in time, rather than that the
+// request could not be delivered.
+var ErrSilent = errors.New("silence")
+
 // Sent names a request outside any call while it is under way.
 type Sent struct {
 	shard  *shard
@@ -87,6 +91,10 @@ type failure struct{ cause transaction.Failure }
 
 func (f failure) Error() string { return f.cause.String() }
 func (f failure) Unwrap() error { return ErrFailed }
+
+func (f failure) Is(target error) bool {
+	return target == ErrSilent && f.cause != transaction.TransportError
+}
 
 func (s *shard) outsideResponse(now time.Time, client transaction.Client, m *wire.Message) {
 	o := s.outside[client.Token]

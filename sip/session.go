@@ -59,6 +59,7 @@ type session struct {
 	spill   bool      // the trunk is at its limit, and wants such calls to go elsewhere
 
 	tried       uint64 // servers of a trunk or destinations of an agent that were tried, bit by bit
+	server      int    // being tried, of a trunk, from 1; 0: none of its servers
 	destination int    // being tried, of an agent, from 1
 	addresses   uint64 // of it that were tried
 	unheard     bool   // nothing came yet for the last INVITE

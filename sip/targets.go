@@ -123,6 +123,7 @@ func (c *session) nextTarget(now time.Time) (target, bool) {
 	if len(c.contacts) > 0 {
 		uri := c.contacts[0]
 		c.contacts = c.contacts[1:]
+		c.server = 0
 		return c.contactTarget(uri)
 	}
 	if c.callee.trunk == nil {
@@ -145,15 +146,17 @@ func (c *session) nextTarget(now time.Time) (target, bool) {
 func (c *session) trunkTarget(now time.Time) (target, bool) {
 	t := c.callee.trunk
 	proto := protoOf(t.Transport)
-	tried := c.tried | c.avoid(now, t.Servers, proto, c.tried)
+	tried := c.tried | c.avoid(now, t.Servers, proto, c.tried, func(nth int) bool { return t.ServerDown(now, nth) })
 	next := t.Choose(tried, c.shard.random.Uint64())
 	if next < 0 {
 		return target{}, false
 	}
 	c.tried |= 1 << next
+	c.server = next + 1
+	t.Tried(now, next)
 	called := c.shard.dialled(t, c.called)
 	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers[t.Name]}
-	out.uri = appendURI(nil, called, hostPort(t), "")
+	out.uri = appendURI(nil, called, HostPort(t), "")
 	if t.UserPhone {
 		out.uri = append(out.uri, ";user=phone"...)
 	}
@@ -197,32 +200,36 @@ func (c *session) agentTarget(now time.Time) (target, bool) {
 // -1 when none is left.
 func (c *session) destinationServer(now time.Time, i int) int {
 	d := &c.callee.agent.Destinations[i]
-	tried := c.addresses | c.avoid(now, d.Addrs, protoOf(d.URI.Transport), c.addresses)
+	tried := c.addresses | c.avoid(now, d.Addrs, protoOf(d.URI.Transport), c.addresses, nil)
 	return d.Choose(tried, c.shard.random.Uint64())
 }
 
-// avoid marks servers that no listener suits and, as long as others are left,
-// those that failed lately (RTE-05). A single server is never avoided.
-func (c *session) avoid(now time.Time, servers []netip.AddrPort, p transport.Proto, tried uint64) uint64 {
+// avoid marks servers that no listener suits or that are down and, as long as
+// others are left, those that failed lately (RTE-05). A single server is never
+// avoided. down tells of the nth server; nil: none is.
+func (c *session) avoid(now time.Time, servers []netip.AddrPort, p transport.Proto, tried uint64, down func(nth int) bool) uint64 {
 	if len(servers) < 2 {
 		return 0
 	}
-	var unsuited, resting, all uint64
+	var unsuited, resting, dead, all uint64
 	for i := range servers[:min(len(servers), 64)] {
 		all |= 1 << i
-		if !c.suits(c.callee.trunk, p, servers[i]) {
+		switch {
+		case !c.suits(c.callee.trunk, p, servers[i]):
 			unsuited |= 1 << i
-		} else if c.shard.edge.rests.Resting(now, servers[i]) {
+		case down != nil && down(i):
+			dead |= 1 << i
+		case c.shard.edge.rests.Resting(now, servers[i]):
 			resting |= 1 << i
 		}
 	}
 	switch {
 	case unsuited == all:
 		return 0 // the attempt fails and says why
-	case all&^(tried|unsuited|resting) != 0:
-		return unsuited | resting
+	case all&^(tried|unsuited|dead|resting) != 0:
+		return unsuited | dead | resting
 	}
-	return unsuited
+	return unsuited | dead
 }
 
 // restingDestinations marks destinations of which every address has failed lately,
@@ -267,6 +274,7 @@ func (c *session) heardFrom(now time.Time, m *wire.Message, attempt uint8) {
 		return
 	}
 	c.unheard = false
+	c.judgeAnswer(now, m.Status)
 	rests, target := &c.shard.edge.rests, c.callee.flow.Remote
 	if m.Status != 503 {
 		rests.Worked(target)
@@ -278,6 +286,7 @@ func (c *session) heardFrom(now time.Time, m *wire.Message, attempt uint8) {
 // targetFailed has a target rest that cannot be reached or never answered.
 func (c *session) targetFailed(now time.Time, attempt uint8, f transaction.Failure) {
 	if c.latest(attempt) && f != transaction.RingTimeout {
+		c.judgeFailure(now, causeOf(f))
 		c.rest(now)
 	}
 }
@@ -286,6 +295,7 @@ func (c *session) targetFailed(now time.Time, attempt uint8, f transaction.Failu
 // a word from it.
 func (c *session) targetSilent(now time.Time) {
 	if c.unheard {
+		c.judgeFailure(now, call.CauseNoResponse)
 		c.rest(now)
 	}
 	if t := c.lastTry(); t != nil && t.code == 0 {

@@ -131,9 +131,11 @@ func (b *builder) addTrunk(c config.Trunk) error {
 		t.TLS.ServerName = t.Domain
 	}
 	t.Domain = config.HostPort{Host: t.Domain}.String() // an IPv6 address in brackets: it stands in URIs
-	if before := b.previous.trunks[c.Name]; before != nil {
+	before := b.previous.trunks[c.Name]
+	if before != nil {
 		t.usage = before.usage
 	}
+	t.keepHealth(before)
 	b.next.trunks[c.Name] = t
 	b.next.Trunks = append(b.next.Trunks, t)
 	for _, s := range c.SourceAddresses {

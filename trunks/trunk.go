@@ -15,7 +15,8 @@ type Trunk struct {
 	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, by SRV priority or with a port; empty: unresolved
 	Plan         Plan             // how this carrier writes numbers
 
-	servers []Server // Servers, with what SRV says
+	servers []Server        // Servers, with what SRV says
+	health  []*serverHealth // of Servers
 	usage   *usage
 	group   int // trunks whose sources overlap have the same group
 }
@@ -60,11 +61,14 @@ type usage struct {
 // Each true must be followed by one Release, on this snapshot's t or a later one's.
 func (t *Trunk) Acquire() bool { return t.usage.acquire(t.MaxCalls) }
 
-// Usable says why no call can take t at now, NoReason if one can: NoTrunk without an address, TrunkDown. Whether a
+// Usable says why no call can take t at now, NoReason if one can: NoTrunk without an address, TrunkDown when every server is down. Whether a
 // channel is free shows when it is acquired.
 func (t *Trunk) Usable(now time.Time) Reason {
 	if len(t.Servers) == 0 {
 		return NoTrunk
+	}
+	if t.Health.Interval > 0 && !t.usableServer(now) {
+		return TrunkDown
 	}
 	return NoReason
 }

@@ -18,6 +18,7 @@ import (
 	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip"
+	"trunkline/sip/health"
 	"trunkline/sip/register"
 	"trunkline/sip/resolve"
 	"trunkline/sip/transport"
@@ -54,6 +55,7 @@ type daemon struct {
 	network *transport.Network
 	edge    *sip.Edge
 	keeper  *register.Keeper // of the trunks that register
+	watcher *health.Watcher  // of the trunks with health.interval
 
 	ready    atomic.Bool
 	stopEdge context.CancelFunc
@@ -221,7 +223,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		return err
 	}
 	d.keeper = register.New(d.edge, d.log)
-	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper)
+	d.watcher = health.New(d.edge)
+	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher)
 }
 
 // recorder lets the edge write to the store without knowing it.
@@ -246,6 +249,7 @@ func (d *daemon) run() {
 	})
 	d.onClose(d.hangUp)
 	d.keeper.Apply(d.edge.Trunks())
+	d.watcher.Apply(d.edge.Trunks())
 	d.ready.Store(true)
 	d.metrics.Reloaded(time.Now(), true)
 	for _, l := range d.network.Listeners() {
@@ -280,6 +284,7 @@ func (d *daemon) unregister(ctx context.Context) {
 func (d *daemon) hangUp() {
 	d.ready.Store(false)
 	d.unregister(context.Background())
+	d.watcher.Close()
 	d.stopEdge()
 	ended := make(chan struct{})
 	go func() { d.running.Wait(); close(ended) }() // ends with the edge

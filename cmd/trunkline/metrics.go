@@ -5,17 +5,21 @@ import (
 
 	"trunkline/media"
 	"trunkline/sip"
+	"trunkline/sip/health"
 	"trunkline/sip/register"
 	"trunkline/sip/transport"
 	"trunkline/trunks/pace"
 )
 
-// registerMetrics adds the metrics of the edge, its sockets, its relay and its registrations. relay may be nil.
-func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper) error {
+// registerMetrics adds the metrics of the edge, its sockets, its relay, its registrations and the health of its trunks. relay may be nil.
+func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper, watcher *health.Watcher) error {
 	if err := to.Register(edge.Collector()); err != nil {
 		return err
 	}
 	if err := to.Register(keeper); err != nil {
+		return err
+	}
+	if err := to.Register(watcher); err != nil {
 		return err
 	}
 	if err := to.Register(pace.Collector(edge.PaceKeys)); err != nil {

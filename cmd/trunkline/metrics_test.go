@@ -97,7 +97,7 @@ func startForMetrics(t *testing.T) *daemon {
 sip: {listen: ["udp://%s"]}
 http: {listen: "%s"}
 storage: {directory: %s}
-trunks: [{name: carrier, server: "127.0.0.2:5070", source_addresses: [127.0.0.2], cps_limit: 10, max_calls: 5}]
+trunks: [{name: carrier, server: "127.0.0.2:5070", source_addresses: [127.0.0.2], cps_limit: 10, max_calls: 5, health: {interval: 1h}}]
 `, freePort(t, "udp"), freePort(t, "tcp"), t.TempDir()))
 	return startFile(t, file)
 }
@@ -125,7 +125,7 @@ func startFile(t *testing.T, file string) *daemon {
 func exported(t *testing.T, d *daemon) map[string]metric {
 	t.Helper()
 	r := &describing{t: t, found: map[string]metric{}}
-	if err := registerMetrics(r, d.edge, d.network, d.relay, d.keeper); err != nil {
+	if err := registerMetrics(r, d.edge, d.network, d.relay, d.keeper, d.watcher); err != nil {
 		t.Fatal(err)
 	}
 	records, err := store.OpenRecords(t.TempDir(), store.Options{Registerer: r})

@@ -36,6 +36,7 @@ func (d *daemon) reload(ctx context.Context) {
 		return
 	}
 	d.keeper.Apply(snapshot)
+	d.watcher.Apply(snapshot)
 	d.names, d.namesUntil, d.config = found.names, found.until, next
 	if d.level != nil {
 		d.level.Set(next.Log.Level)

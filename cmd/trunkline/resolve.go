@@ -126,6 +126,7 @@ func (d *daemon) applyNames(found lookedUp) {
 		return
 	}
 	d.keeper.Apply(snapshot)
+	d.watcher.Apply(snapshot)
 	d.names = found.names
 	d.warnUnresolved(snapshot)
 	d.log.Info("addresses of host names have changed")
