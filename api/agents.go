@@ -29,7 +29,7 @@ type destinationBody struct {
 }
 
 func agentOf(a account.Agent) agentBody {
-	b := agentBody{ID: a.ID, Name: a.Label, SourceAddresses: mapped(a.SourceAddresses, func(s string) string { return s }), MaxCalls: a.MaxCalls, Agent: a.Name,
+	b := agentBody{ID: a.ID, Name: a.Name, SourceAddresses: mapped(a.SourceAddresses, func(s string) string { return s }), MaxCalls: a.MaxCalls, Agent: a.EngineName,
 		CreatedAt: stamp(a.CreatedAt), UpdatedAt: stamp(a.UpdatedAt)}
 	b.Destinations = mapped(a.Destinations, func(d account.Destination) destinationBody { return destinationBody{d.URI, d.Priority, new(d.Weight)} })
 	return b
@@ -76,7 +76,7 @@ func (d *door) addAgents() {
 	register(d, huma.Operation{OperationID: "create-agent", Method: http.MethodPost, Path: "/v1/agents", Tags: tags,
 		Summary: "Create an agent", DefaultStatus: http.StatusCreated}, rules{},
 		func(ctx context.Context, who account.Caller, in *struct{ Body newAgentBody }) (*tagged[agentBody], error) {
-			a, err := d.accounts.CreateAgent(ctx, who, account.AgentSettings{Label: in.Body.Name, Destinations: mapped(in.Body.Destinations, destinationOf),
+			a, err := d.accounts.CreateAgent(ctx, who, account.AgentSettings{Name: in.Body.Name, Destinations: mapped(in.Body.Destinations, destinationOf),
 				SourceAddresses: in.Body.SourceAddresses, MaxCalls: in.Body.MaxCalls})
 			return &tagged[agentBody]{tag(a.Version), agentOf(a)}, err
 		})
@@ -117,7 +117,7 @@ func (d *door) changeAgent(ctx context.Context, who account.Caller, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	change := account.AgentChange{Label: in.Body.Name, SourceAddresses: in.Body.SourceAddresses, MaxCalls: account.Optional[int](in.Body.MaxCalls), IfVersion: version}
+	change := account.AgentChange{Name: in.Body.Name, SourceAddresses: in.Body.SourceAddresses, MaxCalls: account.Optional[int](in.Body.MaxCalls), IfVersion: version}
 	if in.Body.Destinations != nil {
 		change.Destinations = new(mapped(*in.Body.Destinations, destinationOf))
 	}

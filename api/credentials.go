@@ -120,7 +120,7 @@ func (d *door) addCredentials() {
 		Summary: "List the agents whose calls go over a SIP credential"}, rules{},
 		func(ctx context.Context, who account.Caller, in *CredentialID) (*answer[[]affectedBody], error) {
 			agents, err := d.accounts.AffectedAgents(ctx, who, in.ID)
-			return &answer[[]affectedBody]{mapped(agents, func(a account.Agent) affectedBody { return affectedBody{a.ID, a.Label} })}, err
+			return &answer[[]affectedBody]{mapped(agents, func(a account.Agent) affectedBody { return affectedBody{a.ID, a.Name} })}, err
 		})
 }
 

@@ -11,11 +11,15 @@ import (
 // DB is the configuration database, trunkline.db. It may be used from any goroutine. Several processes may have it open:
 // the daemon and commands beside it.
 type DB struct {
-	writer *sql.DB // one connection
-	reader *sql.DB
+	path      string
+	writer    *sql.DB // one connection
+	reader    *sql.DB
+	ring      *ring
+	digestKey []byte
 }
 
-// Open opens or makes trunkline.db in dir and migrates it, keeping a copy of an older one beside it. Errors are an *OpenError.
+// Open opens or makes trunkline.db in dir and migrates it, keeping a copy of an older one beside it. It makes the key ring on first
+// start. Errors are an *OpenError or a *RingError.
 func Open(dir string) (*DB, error) {
 	path := filepath.Join(dir, "trunkline.db")
 	if err := prepareFile(path, schema("config"), busyTimeout, true); err != nil {
@@ -30,8 +34,14 @@ func Open(dir string) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(openError(path, err), writer.Close())
 	}
-	db := &DB{writer: writer, reader: reader}
+	db := &DB{path: path, writer: writer, reader: reader}
 	if err := db.Check(context.Background()); err != nil {
+		return nil, errors.Join(openError(path, err), db.Close())
+	}
+	if err := db.openSecrets(context.Background(), dir); err != nil {
+		if ring, ok := errors.AsType[*RingError](err); ok {
+			return nil, errors.Join(ring, db.Close())
+		}
 		return nil, errors.Join(openError(path, err), db.Close())
 	}
 	return db, nil

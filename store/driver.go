@@ -119,3 +119,17 @@ func (s *statement) change() (int, error) {
 }
 
 func (s *statement) close() error { return s.s.Close() }
+
+// isTaken reports whether a value that must be unique is there already.
+func isTaken(err error) bool {
+	failure, ok := errors.AsType[sqlite3.Error](err)
+	return ok && (failure.ExtendedCode == sqlite3.ErrConstraintUnique || failure.ExtendedCode == sqlite3.ErrConstraintPrimaryKey)
+}
+
+// isDriver reports whether the database itself has failed, rather than what was asked of it.
+func isDriver(err error) bool {
+	if _, ok := errors.AsType[sqlite3.Error](err); ok {
+		return true
+	}
+	return errors.Is(err, driver.ErrBadConn)
+}

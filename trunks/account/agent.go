@@ -8,15 +8,15 @@ type Agent struct {
 	Org  string
 	Name string // its name in the engine is "agent:" and ID
 	AgentSettings
-	Trunk     string // name in the engine, in records and metrics
-	CreatedAt time.Time
-	UpdatedAt time.Time
-	Version   int64
+	EngineName string // in records, logs and metrics
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	Version    int64
 }
 
 // AgentSettings is what a user says of an agent.
 type AgentSettings struct {
-	Label           string        // 1 to 120 characters, unique in the organization
+	Name            string        // 1 to 120 characters, unique in the organization
 	Destinations    []Destination // up to 64
 	SourceAddresses []string      // addresses, networks, host names it calls from; of one organization only
 	MaxCalls        *int          // nil: no limit
@@ -31,7 +31,7 @@ type Destination struct {
 
 // AgentChange is what to change of an agent; nil fields stay.
 type AgentChange struct {
-	Label           *string
+	Name            *string
 	Destinations    *[]Destination
 	SourceAddresses *[]string
 	MaxCalls        Optional[int]

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"time"
 
 	"trunkline/trunks/provider"
@@ -35,4 +36,29 @@ type Checks struct{ CredentialsValid, InboundReachable, OutboundAuthorized bool 
 // Passed reports whether all are true.
 func (c Checks) Passed() bool {
 	return c.CredentialsValid && c.InboundReachable && c.OutboundAuthorized
+}
+
+// OK reports the answer to one question by its name.
+func (c Checks) OK(check string) bool {
+	switch check {
+	case CredentialsValid:
+		return c.CredentialsValid
+	case InboundReachable:
+		return c.InboundReachable
+	case OutboundAuthorized:
+		return c.OutboundAuthorized
+	}
+	return false
+}
+
+// answers gathers verdicts on the questions from several sides.
+type answers map[string][]Verdict
+
+// checks: a question is answered with yes when one side says pass and none says fail. Silence is inconclusive and decides
+// nothing.
+func (a answers) checks() Checks {
+	holds := func(check string) bool {
+		return slices.Contains(a[check], provider.Pass) && !slices.Contains(a[check], provider.Fail)
+	}
+	return Checks{holds(CredentialsValid), holds(InboundReachable), holds(OutboundAuthorized)}
 }

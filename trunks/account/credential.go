@@ -43,9 +43,10 @@ type SIPCredentialSettings struct {
 type Trunking struct {
 	Realm           string // only challenges of this realm are answered; empty: any
 	Register        bool
-	SourceAddresses []string // empty: the server
-	NumberFormat    string   // e164_plus, e164, national
-	CountryCode     string   // digits; empty: none
-	NationalPrefix  string   // digits
+	RegisterExpires time.Duration // asked for; 0: the default of the configuration
+	SourceAddresses []string      // empty: the server
+	NumberFormat    string        // e164_plus, e164, national
+	CountryCode     string        // digits; empty: none
+	NationalPrefix  string        // digits
 	MaxCalls        *int
 }

@@ -29,7 +29,8 @@ type Number struct {
 	Org            string
 	Number         string // E.164 with plus
 	Source         string // voip
-	Connection     int64  // 0: none
+	SIPCredential  string // id of the trunk that carries it; empty: none
+	Connection     int64  // that owns the trunk; 0: none
 	Status         NumberStatus
 	Verification   Verified
 	Failures       int   // verifications that failed since the last that passed
@@ -54,8 +55,9 @@ type Optional[T any] struct {
 
 // NumberFilter narrows a list. The zero value means all.
 type NumberFilter struct {
-	Connection int64
-	Status     NumberStatus
+	Connection    int64
+	SIPCredential string
+	Status        NumberStatus
 }
 
 // NumberChange is what to change of a number; zero fields stay.

@@ -16,6 +16,7 @@ const (
 type Operation struct {
 	ID         string // UUID
 	Org        string
+	User, Key  string // who began it
 	Kind       string // verify_numbers
 	State      OperationState
 	Total      int // items

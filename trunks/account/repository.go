@@ -52,7 +52,7 @@ type Reader interface {
 	Agents(org string) ([]Agent, error) // newest first
 	Agent(org string, id int64) (Agent, error)
 	NumbersOfAgent(org string, id int64) (int, error)
-	ForeignSources(org string) (Sources, error)
+	Sources() ([]SourceEntry, error)
 
 	Evidence(id string) (Evidence, error) // of any organization
 	Events(org string, f EventFilter) ([]Event, error)
@@ -67,8 +67,13 @@ type Reader interface {
 	Inventory() (Inventory, error) // of all organizations
 }
 
-// Sources are where agents and trunks of other organizations call from, as they wrote it.
-type Sources struct{ Agents, Trunks []string }
+// SourceEntry is one address, network or host name that an agent or a trunk of some organization calls from.
+type SourceEntry struct {
+	Org        string
+	Agent      int64  // 0: it is a trunk's
+	Credential string // id; empty: it is an agent's
+	Source     string // as written
+}
 
 // HashedKey is an APIKey with what is kept of the key itself.
 type HashedKey struct {
