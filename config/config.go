@@ -173,6 +173,7 @@ type Trunk struct {
 // PartyMedia is what a trunk or an agent may and wants to have in its media.
 type PartyMedia struct {
 	Codecs []string `yaml:"codecs"` // encoding names, the preferred one first; empty: any, in the order offered
+	SRTP   SRTP     `yaml:"srtp"`   // how its RTP is protected
 	Latch  Latch    `yaml:"latch"`  // which sources of RTP are believed besides the one its description names
 }
 
@@ -261,6 +262,7 @@ type (
 	Redirect      string
 	Latch         string
 	VonageAuth    string
+	SRTP          string
 )
 
 const (
@@ -295,6 +297,10 @@ const (
 	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
 	RedirectRefuse Redirect = "refuse" // the caller hears 480
 	RedirectRelay  Redirect = "relay"  // the caller hears it, with the numbers it names
+
+	SRTPPass SRTP = "pass" // as the other side of the call has it; keys cross
+	SRTPOff  SRTP = "off"  // plain RTP; SRTP of the other side ends at the edge
+	SRTPSDES SRTP = "sdes" // RTP/SAVP with keys in the description (RFC 4568), ending at the edge
 
 	LatchAuto   Latch = "auto"   // the first source if the party seems to be behind a NAT, else as strict
 	LatchStrict Latch = "strict" // the described host or the one its SIP comes from, on any port

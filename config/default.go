@@ -63,7 +63,7 @@ func DefaultTrunk() Trunk {
 	}
 }
 
-var defaultPartyMedia = PartyMedia{Codecs: []string{}, Latch: LatchAuto}
+var defaultPartyMedia = PartyMedia{Codecs: []string{}, SRTP: SRTPPass, Latch: LatchAuto}
 
 // failoverAfter leaves room for an INVITE and three repetitions of it with a T1 of 500 ms.
 const failoverAfter = Duration(4 * time.Second)

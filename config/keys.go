@@ -175,6 +175,7 @@ var keys = []key{
 	{path: "trunks[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this carrier, refused (480), or passed to the caller with the numbers it names."},
 	{path: "trunks[].media", doc: "What this carrier may and wants to have in its media."},
 	{path: "trunks[].media.codecs", allowed: allowedCodecs, doc: "Audio codecs it may use, the preferred one first, as PCMA and PCMU; telephone-event and CN go with them; empty: any, in the order offered."},
+	{path: "trunks[].media.srtp", choices: []string{"pass", "off", "sdes"}, doc: "How its RTP is protected: as the other side of the call has it, with the keys crossing; not at all; or by SRTP with keys in the description (RFC 4568), which it must offer itself. Off and sdes end at the edge."},
 	{path: "trunks[].media.latch", choices: []string{"auto", "strict", "any"}, doc: "Which sources of RTP are believed besides the one its description names: the first one if it seems to be behind a NAT, only its own hosts, or the first one whoever it is."},
 	{path: "trunks[].health", doc: "How a trunk is found to be down; calls then pass it over, and hear 503 at once when no other is left."},
 	{path: "trunks[].health.interval", allowed: "0 or 1s to 1h", doc: "OPTIONS go to each server this often; 0: none do, and no trunk is ever down."},
@@ -204,6 +205,7 @@ var keys = []key{
 	{path: "agents[].redirect", choices: []string{"follow", "refuse", "relay"}, doc: "What a 3xx does: followed to other addresses of this agent, refused (480), or passed to the caller with the numbers it names."},
 	{path: "agents[].media", doc: "As in trunks[].media."},
 	{path: "agents[].media.codecs", allowed: allowedCodecs, doc: "As trunks[].media.codecs."},
+	{path: "agents[].media.srtp", choices: []string{"pass", "off", "sdes"}, doc: "As trunks[].media.srtp."},
 	{path: "agents[].media.latch", choices: []string{"auto", "strict", "any"}, doc: "As trunks[].media.latch."},
 	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
 

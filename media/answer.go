@@ -41,12 +41,27 @@ func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
 		}
 		b.redescribe(s, from, s.agreed, changed, &given)
 		if s.agreed && s.path != nil {
+			s.key(from, d.sections[i].guard.in.key)
 			// What the answerer itself sends was a guess until now, the offer's first format; the formats of an answer are those
 			// both will use, the preferred one first. RFC 3264 §6.1.
 			b.tune(s, from, given.kind, d.sections[i].own)
 		}
 	}
 	return rewrite(dst, sdp, &d, &show, &b.parties[to].origin, b.relay.seed), nil
+}
+
+// key gives both sides of a stream the keys that offer and answer agreed on.
+func (s *stream) key(answerer Side, theirs masterKey) {
+	guard, offerer := &s.proposal.guard, answerer.Other()
+	s.ends, s.srtp[answerer], s.srtp[offerer] = guard.ends, guard.out, guard.in.tag != 0
+	if !guard.ends {
+		for side := range s.path.sides {
+			s.path.sides[side].secure(masterKey{}, masterKey{})
+		}
+		return
+	}
+	s.path.sides[answerer].secure(theirs, s.ring(answerer)[theirs.suite])
+	s.path.sides[offerer].secure(guard.in.key, s.ring(offerer)[guard.in.key.suite])
 }
 
 // match decides what becomes of each offered line: carried if the answer takes it as what it was offered, else
@@ -70,6 +85,12 @@ func (b *Bridge) match(d *description, to Side, show *disguise) *Error {
 		if !s.proposal.wanted || !section.relayed() || s.path == nil || mediaName(section.media) != s.proposal.media {
 			continue
 		}
+		theirs, ok := s.proposal.guard.answerCrypto(line, section, s, to)
+		if !ok {
+			refusal = errNoSRTP
+			continue
+		}
+		section.guard.ends, section.guard.in.key = s.proposal.guard.ends, theirs
 		if section.kind != kindOpaque && !b.readFormats(section, to.Other(), s.proposal.numbers) {
 			refusal = errNoCodec
 			continue

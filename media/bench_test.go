@@ -57,7 +57,7 @@ func BenchmarkTake(b *testing.B) {
 	for b.Loop() {
 		now += 20 * time.Millisecond
 		packet[3]++
-		if p.take(packet, source, now) == nil {
+		if out, _ := p.take(packet, source, now); out == nil {
 			b.Fatal("dropped")
 		}
 	}

@@ -48,6 +48,7 @@ type Terms struct {
 	Signalling netip.Addr // where its SIP messages come from; zero = unknown
 	Latch      Latch      // how far its packets' source may differ from what its description says
 	Codecs     Codecs     // those it may use, in both directions; empty = any
+	SRTP       SRTP       // how its RTP is protected
 }
 
 // party is what the bridge knows of one side.
@@ -68,7 +69,10 @@ type stream struct {
 	ways     [2]direction
 	held     [2]bool // the party takes no packets
 	numbers  numbering
-	past     [2]Flow // what flowed on earlier paths
+	rings    *[2]keyRing // our keys towards each party; nil while none was needed
+	srtp     [2]bool     // the party has SRTP that ends at us, by the last answer
+	ends     bool        // SRTP ends at us, by the last answer
+	past     [2]Flow     // what flowed on earlier paths
 }
 
 // proposal is one m= line of an offer until its answer applies it.
@@ -79,6 +83,7 @@ type proposal struct {
 	kind      kind
 	codec     codec // by the payload types that the other party is shown
 	numbers   numbering
+	guard     protection
 	way       direction
 	wanted    bool // we carry it and the offerer did not disable it
 	mux       bool
@@ -122,6 +127,9 @@ func (b *Bridge) Replace(side Side, local netip.Addr) error {
 	next := party{local: local, terms: Terms{Latch: b.relay.options.Latch}, origin: b.relay.newOrigin()}
 	for _, s := range b.streams {
 		s.numbers = s.numbers.forget(side)
+		if s.rings != nil {
+			s.rings[side] = keyRing{}
+		}
 		if s.path == nil {
 			continue
 		}
@@ -206,7 +214,7 @@ func (b *Bridge) dropPath(s *stream) {
 	for side := range s.past {
 		s.path.sides[side].flow(&s.past[side], b.relay.start)
 	}
-	s.path = nil
+	s.path, s.rings = nil, nil
 }
 
 // read describes a description and sums it, so that a repeated one can be told.

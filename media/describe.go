@@ -54,6 +54,7 @@ type section struct {
 	own, shown codec     // by the payload types of the party, and by those shown to the other
 	numbers    numbering // with this description booked
 	show       []format  // what to show instead of formats; nil = it stands as it is
+	guard      protection
 }
 
 // codec is what the first format of an m= line and its telephone-event are.

@@ -20,6 +20,8 @@ var (
 	errAddress      = &Error{488, "Not Acceptable Here", "sdp_address"}
 	errNothingUsed  = &Error{488, "Not Acceptable Here", "sdp_no_usable_media"}
 	errNoCodec      = &Error{488, "Not Acceptable Here", "sdp_no_codec"}
+	errNoSRTP       = &Error{488, "Not Acceptable Here", "srtp_mismatch"}
+	errNotSecured   = &Error{488, "Not Acceptable Here", "srtp_required"}
 	errNoOffer      = &Error{500, "Server Internal Error", "answer_without_offer"}
 	errClosed       = &Error{500, "Server Internal Error", "bridge_closed"}
 	errNoLocal      = &Error{500, "Server Internal Error", "no_local_address"}

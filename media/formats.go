@@ -132,10 +132,8 @@ func codecOf(list []format) (c codec) {
 	return c
 }
 
-// secured tells of SRTP whose keys pass from party to party, so that nothing of a packet may change.
-func (s *section) secured() bool {
-	return s.kind == kindDTLS || bytes.Contains(s.proto, []byte("SAVP"))
-}
+// sealed tells of SRTP that is not ours to open, so that nothing of a packet may change.
+func (s *section) sealed() bool { return s.kind == kindDTLS || isSAVP(s.proto) && !s.guard.ends }
 
 // written tells whether the line says just this list already.
 func (s *section) written(list []format) bool {

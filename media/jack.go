@@ -72,6 +72,9 @@ const (
 // maxDatagram is the largest datagram we relay, in bytes: nothing in RTP over UDP comes near.
 const maxDatagram = 8192
 
+// sealRoom is what SRTP may add to a datagram: an index and a tag. RFC 3711 §3.1 and §3.4, RFC 7714 §8 and §9.
+const sealRoom = 32
+
 type openResult uint8
 
 const (

@@ -22,8 +22,10 @@ type route struct {
 	codec  codec          // of what the party sends
 	types  *renumber      // what becomes of the payload types it sends; nil = nothing
 	kind   kind
-	trust  trust // why we listen to the source
-	open   bool  // dest is valid
+	trust  trust   // why we listen to the source
+	open   bool    // dest is valid
+	unseal *sealer // opens what the party sends; nil = it is plain, or not ours to open
+	seal   *sealer // protects what the party is sent; nil = it stays as it is
 
 	dest   netip.AddrPort // where packets to the party go; invalid = nowhere
 	wire   sockaddr       // dest as the kernel wants it, if the engine is raw

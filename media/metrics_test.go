@@ -43,7 +43,9 @@ func TestMetrics(t *testing.T) {
 trunkline_rtp_discarded_packets_total{reason="malformed"} 1
 trunkline_rtp_discarded_packets_total{reason="no_call"} 0
 trunkline_rtp_discarded_packets_total{reason="no_destination"} 0
+trunkline_rtp_discarded_packets_total{reason="no_key"} 0
 trunkline_rtp_discarded_packets_total{reason="send_failed"} 0
+trunkline_rtp_discarded_packets_total{reason="unauthentic"} 0
 trunkline_rtp_discarded_packets_total{reason="wrong_source"} 0
 # HELP trunkline_rtp_packets_total RTP packets received (rx) and sent on (tx), by the stream's codec.
 # TYPE trunkline_rtp_packets_total counter

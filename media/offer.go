@@ -33,7 +33,12 @@ func (b *Bridge) Offer(from Side, sdp, dst []byte) ([]byte, error) {
 		s.propose(section, d.count > 1)
 		line.disabled, line.formats = section.port == 0, section.show
 		line.mux = section.mux || section.muxOnly
-		line.rtp, line.rtcp = s.ports(to, s.proposal.wanted)
+		if line.rtp, line.rtcp = s.ports(to, s.proposal.wanted); line.rtp != 0 && s.proposal.guard.ends {
+			s.proposal.guard.offerCrypto(line, section, s.ring(to))
+			if !b.answered {
+				s.closeUntilKeyed(from)
+			}
+		}
 	}
 	for _, s := range b.streams[d.count:] {
 		s.proposal = proposal{numbers: s.numbers}
@@ -53,9 +58,19 @@ func (b *Bridge) offerFormats(from Side, d *description) *Error {
 		if !section.relayed() || section.kind == kindOpaque {
 			continue
 		}
+		to := b.parties[from.Other()].terms.SRTP
 		var known numbering
 		if i < len(b.streams) {
-			known = b.streams[i].numbers
+			s := b.streams[i]
+			known = s.numbers
+			if b.answered && s.ends && to == SRTPPass {
+				to = s.kept(from.Other())
+			}
+		}
+		var err *Error
+		if section.guard, err = section.protect(b.parties[from].terms.SRTP, to); err != nil {
+			section.kind, refusal = kindRefused, err
+			continue
 		}
 		if !b.readFormats(section, from, known) {
 			section.kind, refusal = kindRefused, errNoCodec
@@ -82,7 +97,7 @@ func (b *Bridge) readFormats(s *section, from Side, known numbering) bool {
 	if !whole {
 		return true // there is something strange about it: it crosses as it is
 	}
-	if !s.secured() { // the header of SRTP is authenticated end to end
+	if !s.sealed() { // the header of SRTP is authenticated end to end
 		s.numbers = known.book(from, list)
 	}
 	if event := find(list, s.own.event); event >= 0 {
@@ -142,7 +157,7 @@ func (b *Bridge) openStreams(d *description) *Error {
 // from the answer, which can only be one of several.
 func (s *stream) propose(section *section, heads bool) {
 	s.proposal = proposal{
-		rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.shown, numbers: section.numbers, way: section.direction,
+		rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.shown, numbers: section.numbers, guard: section.guard, way: section.direction,
 		wanted: section.relayed(), mux: section.mux || section.muxOnly, media: mediaName(section.media),
 	}
 	if heads {
@@ -151,6 +166,16 @@ func (s *stream) propose(section *section, heads bool) {
 	}
 	if s.media == "" {
 		s.media = s.proposal.media
+	}
+}
+
+// closeUntilKeyed is about the first offer, before whose answer a party may send what only the keys of the answer open.
+func (s *stream) closeUntilKeyed(offerer Side) {
+	if s.proposal.guard.in.tag != 0 {
+		s.path.sides[offerer].closeUntilKeyed()
+	}
+	if s.proposal.guard.out {
+		s.path.sides[offerer.Other()].closeUntilKeyed()
 	}
 }
 

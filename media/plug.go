@@ -26,19 +26,30 @@ func (p *plug) begin(at *route, control bool) *plug {
 	return p
 }
 
-// take decides about one received packet: it returns the route to send it on by the other socket, or nil if it ends
-// here, counted. It is called by the one reader of p.jack; it does not allocate unless it learns a source.
-func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) *route {
+// take decides about one received packet: it returns what to send on by the other socket and the route for it, or nil if it
+// ends here, counted. It is called by the one reader of p.jack, whose buffer it uses; it does not allocate unless it learns a source.
+func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) (*route, []byte) {
 	r := p.route.Load()
 	what := classify(packet, r.kind, p.control)
 	if what == rubbish {
 		p.discard(Malformed)
-		return nil
+		return nil, nil
+	}
+	if r.unseal != nil {
+		if source != r.source && r.judge(source) == stranger {
+			p.discard(WrongSource)
+			return nil, nil
+		}
+		var ok bool
+		if packet, ok = r.unseal.open(packet, what); !ok { // before its source is learned: only the party has the key
+			p.discard(Unauthentic)
+			return nil, nil
+		}
 	}
 	if source != r.source {
 		if r = p.learn(source); r == nil {
 			p.discard(WrongSource)
-			return nil
+			return nil, nil
 		}
 	}
 	p.event = what == rtpPacket && r.codec.isEvent(packet)
@@ -53,12 +64,20 @@ func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) *ro
 	out := p.other.Load().route.Load()
 	if !out.open {
 		p.drop(packet, NoDestination)
-		return nil
+		return nil, nil
 	}
 	if r.types != nil && what == rtpPacket {
 		r.types.apply(packet)
 	}
-	return out
+	if out.seal != nil && what != opaquePacket {
+		sealed, ok := out.seal.seal(packet, what)
+		if !ok {
+			p.drop(packet, NoKey)
+			return nil, nil
+		}
+		packet = sealed
+	}
+	return out, packet
 }
 
 // drop counts the packet at hand, which was accepted and did not leave by the other socket.

@@ -149,7 +149,7 @@ type poller struct {
 	graves []*pair // opened by half, to be closed
 
 	events [batch]syscall.EpollEvent
-	packet [maxDatagram]byte
+	packet [maxDatagram + sealRoom]byte
 	source sockaddr
 }
 
@@ -287,20 +287,20 @@ func (p *poller) serve(fd int32, now time.Duration) {
 		user.discard(Malformed)
 		return
 	}
-	out := user.take(p.packet[:n], p.source.addrPort(), now)
+	out, packet := user.take(p.packet[:n], p.source.addrPort(), now)
 	if out == nil {
 		return
 	}
-	if !p.send(user.other.Load().jack, out, n) {
-		user.drop(p.packet[:n], SendFailed)
+	if !send(user.other.Load().jack, out, packet) {
+		user.drop(packet, SendFailed)
 	}
 	p.settleDown(j, user)
 }
 
-// send sends the first n bytes of the packet.
-func (p *poller) send(j *jack, to *route, n uintptr) bool {
+// send sends a packet.
+func send(j *jack, to *route, packet []byte) bool {
 	if j.wire.joined == to {
-		switch p.sendTo(j.wire.fd, n, nil) {
+		switch sendTo(j.wire.fd, packet, nil) {
 		case 0:
 			return true
 		case syscall.EDESTADDRREQ: // loosened meanwhile
@@ -310,15 +310,15 @@ func (p *poller) send(j *jack, to *route, n uintptr) bool {
 			return false
 		}
 	}
-	return p.sendTo(j.wire.fd, n, &to.wire) == 0
+	return sendTo(j.wire.fd, packet, &to.wire) == 0
 }
 
-func (p *poller) sendTo(fd int32, n uintptr, to *sockaddr) syscall.Errno {
+func sendTo(fd int32, packet []byte, to *sockaddr) syscall.Errno {
 	var address, length uintptr
 	if to != nil {
 		address, length = uintptr(unsafe.Pointer(&to.bytes)), uintptr(to.length)
 	}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p.packet[0])), n,
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)),
 		syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, address, length)
 	return errno
 }

@@ -62,9 +62,9 @@ func openResultOf(err error) openResult {
 }
 
 func (e *portableEngine) read(j *jack) {
-	packet := make([]byte, portableDatagram+1)
+	buffer := make([]byte, portableDatagram+1+sealRoom)
 	for {
-		n, source, err := j.conn.ReadFromUDPAddrPort(packet)
+		n, source, err := j.conn.ReadFromUDPAddrPort(buffer[:portableDatagram+1])
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -77,12 +77,12 @@ func (e *portableEngine) read(j *jack) {
 			user.discard(Malformed)
 			continue
 		}
-		out := user.take(packet[:n], netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), e.clock())
+		out, packet := user.take(buffer[:n], netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), e.clock())
 		if out == nil {
 			continue
 		}
-		if _, err := user.other.Load().jack.conn.WriteToUDPAddrPort(packet[:n], out.dest); err != nil {
-			user.drop(packet[:n], SendFailed)
+		if _, err := user.other.Load().jack.conn.WriteToUDPAddrPort(packet, out.dest); err != nil {
+			user.drop(packet, SendFailed)
 		}
 	}
 }

@@ -19,6 +19,9 @@ type disguise struct {
 type shownLine struct {
 	rtp, rtcp uint16   // our ports; rtp 0 = the line is refused, rtcp 0 = RTCP comes on the RTP port
 	mux       bool     // a=rtcp-mux may stand
+	proto     string   // to show; empty = it stands
+	crypto    []byte   // a=crypto lines of ours to add
+	rekeyed   bool     // those of the party go
 	formats   []format // to show in place of those it lists; nil = they stand
 	disabled  bool     // the party itself said port 0: its attributes stay
 	head      string   // "audio 0 RTP/AVP 0": what to write if the answer left the line out or made another medium of it
@@ -68,12 +71,14 @@ func rewrite(dst, sdp []byte, d *description, w *disguise, o *origin, seed mapha
 		}
 		switch {
 		case line[0] == 'm':
+			dst = appendKeys(dst, w, index)
 			if index++; index == w.count {
 				return seal(dst, versionAt, versionEnd, o, seed) // more lines than were offered
 			}
 			dst = appendMedia(dst, &d.sections[index], &w.lines[index])
 		case index < 0 && isPersonal(line[0]):
 		case line[0] == 'a' && !keepAttribute(line[2:], d, index, w):
+		case index >= 0 && w.lines[index].rekeyed && isKey(line):
 		case line[0] == 'a' && index >= 0 && w.lines[index].formats != nil && aboutFormat(line[2:]):
 			dst = appendFormatLine(dst, line[2:], w.lines[index].formats)
 		case line[0] == 'a' && index >= 0 && isRTCP(line[2:]):
@@ -87,6 +92,7 @@ func rewrite(dst, sdp []byte, d *description, w *disguise, o *origin, seed mapha
 	if !timed {
 		dst = append(dst, "t=0 0\r\n"...)
 	}
+	dst = appendKeys(dst, w, index)
 	for index++; index < w.count; index++ { // fewer lines than were offered
 		dst = append(append(append(dst, "m="...), w.lines[index].head...), "\r\n"...)
 		if !d.connection.IsValid() {
@@ -186,6 +192,17 @@ func appendFormatLine(dst, value []byte, shown []format) []byte {
 	return append(append(dst, parameters...), "\r\n"...)
 }
 
+// appendKeys ends the lines of a medium with our keys.
+func appendKeys(dst []byte, w *disguise, index int) []byte {
+	if index < 0 || w.lines[index].rtp == 0 {
+		return dst
+	}
+	return append(dst, w.lines[index].crypto...)
+}
+
+// isKey tells of lines that carry keys.
+func isKey(line []byte) bool { return line[0] == 'k' || bytes.HasPrefix(line, []byte("a=crypto:")) }
+
 func isRTCP(value []byte) bool { return bytes.HasPrefix(value, []byte("rtcp:")) }
 
 // appendRTCP writes a=rtcp in the form it came in, with our values. RFC 3605 §2.1.
@@ -212,7 +229,11 @@ func appendMedia(dst []byte, s *section, line *shownLine) []byte {
 	dst = append(dst, ' ')
 	dst = strconv.AppendUint(dst, uint64(line.rtp), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, s.proto...)
+	if line.proto != "" {
+		dst = append(dst, line.proto...)
+	} else {
+		dst = append(dst, s.proto...)
+	}
 	dst = append(dst, ' ')
 	if len(s.formats) == 0 {
 		dst = append(dst, '0')

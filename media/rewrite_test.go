@@ -437,6 +437,7 @@ func FuzzOffer(f *testing.F) {
 		f.Add(sample, sample)
 	}
 	f.Fuzz(func(t *testing.T, offer, answer []byte) {
+		negotiateWithPolicies(t, offer, answer)
 		r := newRelay(t, Options{Engine: EngineNone, PortLow: 20000, PortHigh: 20063})
 		b := r.Bridge(loopback, netip.MustParseAddr("2001:db8::1"))
 		defer b.Close()
@@ -461,6 +462,25 @@ func FuzzOffer(f *testing.F) {
 			t.Errorf("%d ports are left", inUse)
 		}
 	})
+}
+
+// negotiateWithPolicies does it under each protection and a list of codecs: what we send must be something we understand.
+func negotiateWithPolicies(t *testing.T, offer, answer []byte) {
+	for _, protection := range [...]SRTP{SRTPPass, SRTPOff, SRTPSDES} {
+		b := newRelay(t, Options{Engine: EngineNone, PortLow: 20000, PortHigh: 20063}).Bridge(loopback, loopback)
+		b.Peer(Callee, Terms{SRTP: protection, Codecs: Codecs{"PCMA", "PCMU", "opus"}})
+		out, err := b.Offer(Caller, offer, nil)
+		if err == nil {
+			checkOutput(t, out, "IP4 127.0.0.1", offer)
+			if out, err = b.Answer(Callee, answer, nil); err == nil {
+				checkOutput(t, out, "IP4 127.0.0.1", offer, answer)
+				if out, err = b.Offer(Callee, answer, nil); err == nil {
+					checkOutput(t, out, "IP4 127.0.0.1", answer)
+				}
+			}
+		}
+		b.Close()
+	}
 }
 
 // checkOutput looks at what we made of the inputs; lines of each may be in it.

@@ -14,10 +14,12 @@ const (
 	WrongSource                  // from an address that is not the party's
 	NoDestination                // the other party's address is unknown or on hold
 	SendFailed                   // the kernel refused it
+	Unauthentic                  // SRTP that its key does not open, or a replay
+	NoKey                        // the other party's SRTP has no key yet, or had too many sources
 	discards
 )
 
-var discardLabels = [discards]string{"malformed", "wrong_source", "no_destination", "send_failed"}
+var discardLabels = [discards]string{"malformed", "wrong_source", "no_destination", "send_failed", "unauthentic", "no_key"}
 
 // String returns the reason as a metric label.
 func (d Discard) String() string { return discardLabels[d] }

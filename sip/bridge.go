@@ -30,11 +30,15 @@ func (l *leg) terms() media.Terms {
 	case l.agent != nil:
 		m = l.agent.Media
 	}
-	return media.Terms{Signalling: l.flow.Remote.Addr(), Latch: latches[m.Latch], Codecs: m.Codecs}
+	return media.Terms{Signalling: l.flow.Remote.Addr(), Latch: latches[m.Latch], Codecs: m.Codecs, SRTP: protections[m.SRTP]}
 }
 
 var latches = map[config.Latch]media.Latch{
 	config.LatchAuto: media.LatchAuto, config.LatchStrict: media.LatchStrict, config.LatchAny: media.LatchAny,
+}
+
+var protections = map[config.SRTP]media.SRTP{
+	config.SRTPPass: media.SRTPPass, config.SRTPOff: media.SRTPOff, config.SRTPSDES: media.SRTPSDES,
 }
 
 // replaceMedia gives the callee's side of the bridge to the target of an attempt.

@@ -1,0 +1,134 @@
+package media
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+)
+
+// suite is a crypto-suite of RFC 4568 §6.2 or RFC 7714 §14.2 that we speak. 0 is none.
+type suite uint8
+
+const (
+	noSuite suite = iota
+	aes80
+	aes32
+	gcm128
+	gcm256
+	suiteCount
+)
+
+var suites = [suiteCount]struct {
+	name      string
+	profile   srtp.ProtectionProfile
+	key, salt int // bytes
+}{
+	aes80:  {"AES_CM_128_HMAC_SHA1_80", srtp.ProtectionProfileAes128CmHmacSha1_80, 16, 14},
+	aes32:  {"AES_CM_128_HMAC_SHA1_32", srtp.ProtectionProfileAes128CmHmacSha1_32, 16, 14},
+	gcm128: {"AEAD_AES_128_GCM", srtp.ProtectionProfileAeadAes128Gcm, 16, 12},
+	gcm256: {"AEAD_AES_256_GCM", srtp.ProtectionProfileAeadAes256Gcm, 32, 12},
+}
+
+func suiteOf(name []byte) suite {
+	for s := aes80; s < suiteCount; s++ {
+		if string(name) == suites[s].name {
+			return s
+		}
+	}
+	return noSuite
+}
+
+// bytes is how long a master key of the suite is with its salt.
+func (s suite) bytes() int { return suites[s].key + suites[s].salt }
+
+// masterKey protects what one party sends. The zero value is none.
+type masterKey struct {
+	suite suite
+	text  string // key and salt in base64, as a=crypto has them
+}
+
+// sealer protects, or opens, the packets of one direction of one plug. Whoever reads the jack they come in by is its only user.
+// One without a key lets nothing pass.
+type sealer struct {
+	key     masterKey
+	context *srtp.Context // nil: no key is agreed yet
+	header  rtp.Header    // so that a packet costs no allocation
+	control rtcp.Header
+	ssrc    uint32
+	sources int // times the SSRC changed
+}
+
+// keyless stands where SRTP is agreed on and its keys are not.
+var keyless = new(sealer)
+
+// maxSources bounds the SSRCs of one direction, since each needs memory for as long as the key lives.
+const maxSources = 256
+
+// newSealer readies a sealer; a key that cannot be used gives one that lets nothing pass, for it was checked when it was read.
+func newSealer(key masterKey, options ...srtp.ContextOption) *sealer {
+	raw, err := base64.StdEncoding.DecodeString(key.text)
+	if err != nil || key.suite == noSuite || len(raw) != key.suite.bytes() {
+		return keyless
+	}
+	split := suites[key.suite].key
+	context, err := srtp.CreateContext(raw[:split], raw[split:], suites[key.suite].profile, options...)
+	if err != nil {
+		return keyless
+	}
+	return &sealer{key: key, context: context}
+}
+
+// replayWindow is how far packets may be out of order before they pass for replays. RFC 3711 §3.3.2 asks for 64 or more.
+const replayWindow = 512
+
+// newOpener readies a sealer that opens, and refuses replays.
+func newOpener(key masterKey) *sealer {
+	return newSealer(key, srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+}
+
+// seal protects a packet in place, which grows. false: it must not be sent.
+func (s *sealer) seal(packet []byte, what packetClass) (out []byte, ok bool) {
+	var err error
+	switch {
+	case s.context == nil:
+		return nil, false
+	case what == rtcpPacket:
+		out, err = s.context.EncryptRTCP(packet, packet, &s.control)
+	case !s.admit(packet):
+		return nil, false
+	default:
+		out, err = s.context.EncryptRTP(packet, packet, &s.header)
+	}
+	return out, err == nil
+}
+
+// open verifies and deciphers a packet in place. false: it is not of the party, or a replay.
+func (s *sealer) open(packet []byte, what packetClass) (out []byte, ok bool) {
+	var err error
+	switch {
+	case s.context == nil:
+		return nil, false
+	case what == rtcpPacket:
+		out, err = s.context.DecryptRTCP(packet, packet, &s.control)
+	default:
+		if out, err = s.context.DecryptRTP(packet, packet, &s.header); err == nil && !s.admit(out) {
+			return nil, false
+		}
+	}
+	return out, err == nil
+}
+
+// admit counts the SSRCs that come by.
+func (s *sealer) admit(packet []byte) bool {
+	if ssrc := binary.BigEndian.Uint32(packet[8:]); ssrc != s.ssrc || s.sources == 0 {
+		if s.sources == maxSources {
+			return false
+		}
+		s.ssrc = ssrc
+		s.sources++
+	}
+	return true
+}
