@@ -23,6 +23,8 @@ type Options struct {
 	Limit    Limit            // of each API key; zero: none
 	Version  string           // of the program, shown in /openapi.json
 	Log      *slog.Logger     // nil: nothing is logged
+
+	Registrations func() []Registration // by name of trunk; called concurrently; nil: no /debug/registrations
 }
 
 // Limits of one HTTP exchange. A scrape of a large edge is the slowest answer there is; the API sets its own.
@@ -78,6 +80,9 @@ func Listen(o Options) (*Server, error) {
 		if err := s.openDoor(); err != nil {
 			return nil, errors.Join(fmt.Errorf("OpenAPI document: %w", err), listener.Close())
 		}
+	}
+	if o.Registrations != nil {
+		s.handle("GET /debug/registrations", fromHere(http.HandlerFunc(s.registrations)))
 	}
 	return s, nil
 }

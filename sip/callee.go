@@ -57,10 +57,8 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	invite := c.original()
 	c.callee.dialog = dialog.NewCaller(
 		s.appendCallID(callID[:0]), appendTag(tag[:0], s.random, s.index, c.slot),
-		c.fromValue(invite), t.to, t.uri, s.contact(c.callee.flow))
-	if t := c.callee.trunk; t != nil && t.OutboundProxy.Host != "" {
-		c.callee.dialog.SetRoute(fmt.Appendf(nil, "sip:%s;lr", t.OutboundProxy))
-	}
+		c.fromValue(invite), t.to, t.uri, s.edge.contactOf(c.callee.trunk, c.callee.flow))
+	c.preloadRoute()
 	c.waitingBody = a.Body
 	if !c.paced(now, a.Attempt) {
 		return
@@ -72,6 +70,23 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	if c.moved { // the patience is another trunk's now
 		c.moved = false
 		c.then(call.Event{Kind: call.CalleeSent, Attempt: a.Attempt})
+	}
+}
+
+// preloadRoute gives the new dialog with a trunk its route: the outbound proxy,
+// then what the registrar asks for (RFC 3261 §8.1.2, RFC 3608 §5).
+func (c *session) preloadRoute() {
+	t := c.callee.trunk
+	if t == nil {
+		return
+	}
+	if t.OutboundProxy.Host != "" {
+		c.callee.dialog.AddRoute(fmt.Appendf(nil, "<sip:%s;lr>", t.OutboundProxy))
+	}
+	if b := c.shard.edge.binding(t); b != nil {
+		for _, value := range b.Routes {
+			c.callee.dialog.AddRoute([]byte(value))
+		}
 	}
 }
 

@@ -26,26 +26,25 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
-	route, direction, refusal := s.findRoute(from)
+	found := s.findRoute(from)
 	c := s.newSession()
 	if c == nil {
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
 	s.current = c // for survive; a step does the same
-	c.start(now, p, server, route, direction, refusal)
+	c.start(now, p, server, found)
 	s.current = nil
 }
 
 // start takes the call up, or refuses it.
-func (c *session) start(now time.Time, p transport.Packet, server transaction.Server,
-	route trunks.Route, direction trunks.Direction, refusal *trunks.Refusal) {
-	c.begin(p, server, direction)
-	if refusal != nil {
-		c.refused(now, refusal)
+func (c *session) start(now time.Time, p transport.Packet, server transaction.Server, found found) {
+	c.begin(p, server, found)
+	if found.refusal != nil {
+		c.refused(now, found.refusal)
 		return
 	}
-	c.route = route
+	c.route = found.route
 	if r := c.sit(now); r != nil {
 		c.refused(now, r)
 		return
@@ -61,20 +60,19 @@ func (c *session) start(now time.Time, p transport.Packet, server transaction.Se
 }
 
 // begin fills in what every session has, refused ones too.
-func (c *session) begin(p transport.Packet, server transaction.Server, d trunks.Direction) {
+func (c *session) begin(p transport.Packet, server transaction.Server, found found) {
 	s := c.shard
 	m := &s.in
 	appendTag(c.id[:0], s.random, s.index, c.slot)
 	server.Bind(c.id[:], c.token(purposeCaller))
-	c.direction = d
+	c.direction = found.direction
 	c.source = p.Flow.Remote
 	c.caller.flow = p.Flow
 	c.caller.server, c.caller.seq = server, m.CSeq
-	c.caller.dialog = dialog.FromInvite(m, c.id[:], s.contact(p.Flow))
+	c.caller.dialog = dialog.FromInvite(m, c.id[:], s.edge.contactOf(found.from, p.Flow))
 	c.invite = append(s.buffer(), p.Bytes...)
 	c.head = s.appendHead(s.buffer(), m, c.id[:], p.Flow)
-	called, number := admit.Numbers(m)
-	c.called, c.number = bytes.Clone(called), bytes.Clone(number)
+	c.called, c.number = bytes.Clone(found.called), bytes.Clone(found.number)
 	c.chain = s.trace.add(noTrace, s.port.Now(), false, false, p.Flow, p.Bytes)
 	s.edge.calls.Add(1)
 }
@@ -97,16 +95,30 @@ func (c *session) sit(now time.Time) *trunks.Refusal {
 	return nil
 }
 
+// found is where an INVITE may go, or why not.
+type found struct {
+	direction      trunks.Direction
+	from           *trunks.Trunk // that an inbound call came from; nil for outbound ones
+	called, number []byte        // raw user parts of who is called and who calls, in the message at hand
+	route          trunks.Route
+	refusal        *trunks.Refusal
+}
+
 // findRoute asks the snapshot where the INVITE at hand may go.
-func (s *shard) findRoute(from trunks.Principal) (trunks.Route, trunks.Direction, *trunks.Refusal) {
-	called, number := admit.Numbers(&s.in)
+func (s *shard) findRoute(from trunks.Principal) (f found) {
+	f.called, f.number = admit.Numbers(&s.in)
 	snapshot := s.edge.snapshot.Load()
-	if from.Trunk != nil {
-		route, refusal := snapshot.Inbound(from.Trunk, called)
-		return route, trunks.InboundCall, refusal
+	if f.from = from.Trunk; f.from == nil {
+		f.direction = trunks.OutboundCall
+		f.route, f.refusal = snapshot.Outbound(from.Agent, f.number, f.called)
+		return f
 	}
-	route, refusal := snapshot.Outbound(from.Agent, number, called)
-	return route, trunks.OutboundCall, refusal
+	f.direction = trunks.InboundCall
+	f.route, f.called, f.refusal = Inbound(snapshot, f.from, &s.in)
+	if f.refusal == nil {
+		f.from = f.route.Trunk
+	}
+	return f
 }
 
 // refused ends a call that we do not take: the machine answers and records.

@@ -33,6 +33,12 @@ type Network interface {
 // shard and must not block; shards call it concurrently.
 type Recorder interface{ Record(trunks.CallRecord) }
 
+// Resolver finds hosts (RFC 3263); *resolve.Resolver is one. It is called
+// concurrently, never on a shard.
+type Resolver interface {
+	Resolve(ctx context.Context, q resolve.Query) (resolve.Answer, error)
+}
+
 // Options of an Edge. Network and Trunks are required.
 type Options struct {
 	Network Network
@@ -45,8 +51,10 @@ type Options struct {
 	// MediaEarlyTimeout one that is not answered yet; 0: never. Both need Media.
 	MediaTimeout, MediaEarlyTimeout time.Duration
 
-	Records Recorder     // nil: records are not kept
-	Log     *slog.Logger // nil: nothing is logged
+	Records Recorder // nil: records are not kept
+	// Resolver finds the names in Contact, Route and Service-Route; nil: such requests go where the side's messages come from.
+	Resolver Resolver
+	Log      *slog.Logger // nil: nothing is logged
 
 	UserAgent  string               // value of User-Agent and Server; empty: neither header is sent
 	Timers     config.Timers        // of all transactions, where a trunk sets none; zero: those of RFC 3261
@@ -150,6 +158,7 @@ type ways struct {
 	byName map[string]*pace.Key
 	agents map[string][]destination // by agent, as its Destinations
 
+	bindings      bindings
 	trunkPolicies map[string]*call.Options // by trunk
 	agentPolicies map[string]*call.Options // by agent
 }
@@ -200,6 +209,7 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 	}
 	w.keys, w.byName = keysOf(s, old.byName)
 	w.trunkPolicies, w.agentPolicies = policiesOf(e.policy, s)
+	w.bindings = bindingsOf(s, old.bindings)
 	for _, t := range s.Trunks {
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)

@@ -54,7 +54,7 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 	pass("message", "valid")
 	called, caller := admit.Numbers(&m)
 	if principal.Trunk != nil {
-		route, refusal := s.Inbound(principal.Trunk, called)
+		route, called, refusal := Inbound(s, principal.Trunk, &m)
 		if refusal != nil {
 			return stop("route", "%v", refusal)
 		}

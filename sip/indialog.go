@@ -204,7 +204,7 @@ func (c *session) respond(now time.Time, a call.Action) {
 			b = wire.AppendHeaderString(b, "Allow", admit.Allow)
 			b = wire.AppendHeaderString(b, "Accept", admit.Accept)
 		} else if c.atHand.method == wire.UPDATE {
-			b = wire.AppendHeader(b, "Contact", s.contact(c.leg(a.Side).flow))
+			b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
 		}
 	case 405, 501:
 		b = wire.AppendHeaderString(b, "Allow", admit.Allow)

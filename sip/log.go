@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -44,6 +45,14 @@ func (s *shard) logRefusal(c *session, r *trunks.Refusal) {
 func (s *shard) logBroken(now time.Time, f transport.Flow, e *wire.Error) {
 	if s.complaint.allow(now) {
 		s.log.Warn("invalid message", "source", f.Remote.String(), "transport", f.Proto.String(), "cause", e.Cause, "status", e.Status)
+	}
+}
+
+// logUndelivered says why a server cannot be reached, at most once a second. A
+// connection that ends is no news.
+func (s *shard) logUndelivered(now time.Time, p transport.Packet) {
+	if !errors.Is(p.Err, transport.ErrLost) && s.complaint.allow(now) {
+		s.log.Warn("not delivered", "transport", p.Flow.Proto.String(), "target", p.Flow.Remote.String(), "error", p.Err)
 	}
 }
 

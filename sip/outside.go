@@ -10,17 +10,14 @@ import (
 	"trunkline/sip/wire"
 )
 
-// outside is a request of ours outside any call.
-type outside struct {
-	answer func(now time.Time, m *wire.Message) // every response; runs on the shard
-	fail   func(now time.Time, f transaction.Failure)
-}
-
 // Outside is a request that belongs to no call, as a REGISTER or OPTIONS of ours.
 type Outside struct {
 	Method wire.Method
 	Flow   transport.Flow
 	Timers *transaction.Timers // nil: the usual ones
+	// Tells: what becomes of it tells how the server at Flow.Remote is, for
+	// whatever else goes there: silence and errors of the transport have it rest.
+	Tells bool
 	// Write appends the whole request with the given Via branch. It runs on the
 	// shard that sends it.
 	Write func(b, branch []byte, sentBy string) []byte
@@ -30,12 +27,12 @@ type Outside struct {
 	Failed   func(now time.Time, cause error)
 }
 
-// ErrFailed wraps why no final response came.
-var ErrFailed = errors.New("no final response")
-
-// ErrSilent is the cause when nothing came back in time, rather than that the
-// request could not be delivered.
-var ErrSilent = errors.New("silence")
+// ErrFailed wraps why no final response came, and ErrSilent as well where nothing
+// came back in time, rather than that the request could not be delivered.
+var (
+	ErrFailed = errors.New("no final response")
+	ErrSilent = errors.New("silence")
+)
 
 // Sent names a request outside any call while it is under way.
 type Sent struct {
@@ -71,10 +68,7 @@ func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) error {
 	sent.token = uint64(maxSlots-1)<<40 | uint64(s.generation&0xffffff)<<16 | purposeOutside
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	s.out = o.Write(s.out[:0], s.branch, s.sentBy(o.Flow))
-	s.outside[sent.token] = &outside{
-		answer: o.Response,
-		fail:   func(now time.Time, f transaction.Failure) { o.Failed(now, failure{f}) },
-	}
+	s.outside[sent.token] = &o
 	var err error
 	sent.client, err = s.layer.Request(now, transaction.Request{
 		Branch: s.branch, Method: o.Method, Flow: o.Flow, Bytes: s.out,
@@ -82,18 +76,35 @@ func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) error {
 	})
 	if err != nil {
 		delete(s.outside, sent.token)
+		if o.Tells {
+			s.edge.rests.Failed(now, o.Flow.Remote, 0)
+		}
 	}
 	return err
 }
 
-// failure is a transaction's Failure as an error.
-type failure struct{ cause transaction.Failure }
+// failure is a transaction's Failure as an error, with what the transport says of it.
+type failure struct {
+	cause     transaction.Failure
+	transport error // nil: it says nothing
+}
 
-func (f failure) Error() string { return f.cause.String() }
-func (f failure) Unwrap() error { return ErrFailed }
+func (f failure) Error() string {
+	if f.transport != nil {
+		return f.transport.Error()
+	}
+	return f.cause.String()
+}
 
-func (f failure) Is(target error) bool {
-	return target == ErrSilent && f.cause != transaction.TransportError
+func (f failure) Unwrap() []error {
+	all := []error{ErrFailed}
+	if f.cause != transaction.TransportError {
+		all = append(all, ErrSilent)
+	}
+	if f.transport != nil {
+		all = append(all, f.transport)
+	}
+	return all
 }
 
 func (s *shard) outsideResponse(now time.Time, client transaction.Client, m *wire.Message) {
@@ -104,14 +115,24 @@ func (s *shard) outsideResponse(now time.Time, client transaction.Client, m *wir
 	}
 	if m.Status >= 200 {
 		delete(s.outside, client.Token)
+		if o.Tells {
+			s.heardFrom(now, o.Flow.Remote, m)
+		}
 	}
-	o.answer(now, m)
+	o.Response(now, m)
 	s.endOrphan(now, m)
 }
 
 func (s *shard) outsideFailed(now time.Time, client transaction.Client, f transaction.Failure) {
 	if o := s.outside[client.Token]; o != nil {
 		delete(s.outside, client.Token)
-		o.fail(now, f)
+		if o.Tells {
+			s.edge.rests.Failed(now, o.Flow.Remote, 0)
+		}
+		why := failure{cause: f}
+		if f == transaction.TransportError {
+			why.transport = s.broken
+		}
+		o.Failed(now, why)
 	}
 }

@@ -41,6 +41,9 @@ func (s *shard) receive(now time.Time, p transport.Packet) {
 // undelivered: an earlier Send turned out to have failed.
 func (s *shard) undelivered(now time.Time, p transport.Packet) {
 	defer s.survive(now)
+	s.broken = p.Err
+	defer func() { s.broken = nil }()
+	s.logUndelivered(now, p)
 	switch {
 	case p.Ref != 0:
 		s.layer.TransportFailed(now, p.Ref)

@@ -39,7 +39,8 @@ type shard struct {
 	turnTimer *time.Timer            // wakes the shard then
 
 	accounts  map[string]account // by trunk
-	outside   map[uint64]*outside
+	outside   map[uint64]*Outside
+	broken    error                   // what the transport says of the failure at hand; nil: nothing
 	watched   map[string]func(Traced) // by From tag; see Desk.Watch
 	alarms    map[uint64]*Alarm       // that are set
 	nextAlarm uint64
@@ -73,7 +74,7 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		random:    mathrand.NewChaCha8(seed),
 		accounts:  map[string]account{},
 		queued:    map[*pace.Key]struct{}{},
-		outside:   map[uint64]*outside{},
+		outside:   map[uint64]*Outside{},
 		trace:     newTrace(e.options.Trace / e.options.Shards),
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		complaint: limiter{rate: 1},

@@ -142,12 +142,17 @@ func (c *session) nextTarget(now time.Time) (target, bool) {
 	return target{}, false
 }
 
-// trunkTarget addresses the called number at the trunk's domain.
+// trunkTarget addresses the called number at the trunk's domain. Where the trunk is
+// registered comes first.
 func (c *session) trunkTarget(now time.Time) (target, bool) {
 	t := c.callee.trunk
 	proto := protoOf(t.Transport)
 	tried := c.tried | c.avoid(now, t.Servers, proto, c.tried, func(nth int) bool { return t.ServerDown(now, nth) })
-	next := t.Choose(tried, c.shard.random.Uint64())
+	next := c.shard.edge.registered(t, tried)
+	at := c.shard.edge.binding(t)
+	if next < 0 {
+		next, at = t.Choose(tried, c.shard.random.Uint64()), nil
+	}
 	if next < 0 {
 		return target{}, false
 	}
@@ -161,6 +166,12 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 		out.uri = append(out.uri, ";user=phone"...)
 	}
 	out.to = rewrite.AppendTo(nil, called, t.Domain)
+	if at != nil && at.hop.IsValid() && c.suits(t, proto, at.hop) {
+		out.addr = at.hop
+		if at.hop != at.Server {
+			c.server = 0 // a proxy of the carrier, none of the trunk's servers
+		}
+	}
 	return out, true
 }
 
@@ -204,32 +215,8 @@ func (c *session) destinationServer(now time.Time, i int) int {
 	return d.Choose(tried, c.shard.random.Uint64())
 }
 
-// avoid marks servers that no listener suits or that are down and, as long as
-// others are left, those that failed lately (RTE-05). A single server is never
-// avoided. down tells of the nth server; nil: none is.
 func (c *session) avoid(now time.Time, servers []netip.AddrPort, p transport.Proto, tried uint64, down func(nth int) bool) uint64 {
-	if len(servers) < 2 {
-		return 0
-	}
-	var unsuited, resting, dead, all uint64
-	for i := range servers[:min(len(servers), 64)] {
-		all |= 1 << i
-		switch {
-		case !c.suits(c.callee.trunk, p, servers[i]):
-			unsuited |= 1 << i
-		case down != nil && down(i):
-			dead |= 1 << i
-		case c.shard.edge.rests.Resting(now, servers[i]):
-			resting |= 1 << i
-		}
-	}
-	switch {
-	case unsuited == all:
-		return 0 // the attempt fails and says why
-	case all&^(tried|unsuited|dead|resting) != 0:
-		return unsuited | dead | resting
-	}
-	return unsuited | dead
+	return c.shard.edge.avoid(now, c.callee.trunk, servers, p, tried, down)
 }
 
 // restingDestinations marks destinations of which every address has failed lately,
@@ -275,11 +262,14 @@ func (c *session) heardFrom(now time.Time, m *wire.Message, attempt uint8) {
 	}
 	c.unheard = false
 	c.judgeAnswer(now, m.Status)
-	rests, target := &c.shard.edge.rests, c.callee.flow.Remote
+	c.shard.heardFrom(now, c.callee.flow.Remote, m)
+}
+
+func (s *shard) heardFrom(now time.Time, target netip.AddrPort, m *wire.Message) {
 	if m.Status != 503 {
-		rests.Worked(target)
+		s.edge.rests.Worked(target)
 	} else if after := retryAfterOf(m); after > 0 {
-		rests.Failed(now, target, after)
+		s.edge.rests.Failed(now, target, after)
 	}
 }
 

@@ -36,6 +36,18 @@ func (t *Trunk) Choose(tried, random uint64) int { return chooseServer(t.servers
 // Choose returns the index in d.Addrs of the one to try next, as Trunk.Choose does.
 func (d *Destination) Choose(tried, random uint64) int { return chooseServer(d.servers, tried, random) }
 
+// Better marks the servers that are to be preferred to server i: of a lower priority number, or earlier addresses of the same
+// host. Servers of one priority that share the load are as good as each other.
+func (t *Trunk) Better(i int) (better uint64) {
+	at := t.servers[i]
+	for j, s := range t.servers[:min(len(t.servers), 64)] {
+		if s.Priority < at.Priority || s.Priority == at.Priority && s.Record == at.Record && j < i {
+			better |= 1 << j
+		}
+	}
+	return better
+}
+
 func chooseServer(servers []Server, tried, random uint64) int {
 	servers = servers[:min(len(servers), 64)]
 	best, sum, count := -1, uint64(0), uint64(0)

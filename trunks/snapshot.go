@@ -19,6 +19,7 @@ type Snapshot struct {
 	trunks     map[string]*Trunk
 	agents     map[string]*Agent
 	numbers    map[string]*Number
+	tokens     map[string]*Trunk
 	sources    sources
 	unresolved []string
 	conflicts  []string
@@ -62,11 +63,12 @@ func Build(cfg config.Config, names Names) (*Snapshot, error) {
 // Rebuild is Build for a running edge: trunks and agents that keep their name keep their count of calls in progress.
 // s itself stays as it is.
 func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
-	b := builder{names: names, previous: s, unresolved: map[string]bool{}, next: &Snapshot{
+	b := builder{names: names, previous: s, unresolved: map[string]bool{}, counted: map[*Trunk]int{}, next: &Snapshot{
 		made: cfg, names: names,
 		trunks:  make(map[string]*Trunk, len(cfg.Trunks)),
 		agents:  make(map[string]*Agent, len(cfg.Agents)),
 		numbers: make(map[string]*Number, len(cfg.Numbers)),
+		tokens:  map[string]*Trunk{},
 	}}
 	for _, t := range cfg.Trunks {
 		if err := b.addTrunk(t); err != nil {
@@ -104,6 +106,9 @@ func (s *Snapshot) Agent(name string) *Agent { return s.agents[name] }
 // Number returns the number with that E.164 form, or nil. It does not allocate.
 func (s *Snapshot) Number(e164 []byte) *Number { return s.numbers[string(e164)] }
 
+// Token returns the trunk that registers with this user in its Contact, or nil. It does not allocate.
+func (s *Snapshot) Token(user []byte) *Trunk { return s.tokens[string(user)] }
+
 // builder gathers one Snapshot.
 type builder struct {
 	names      Names
@@ -111,6 +116,7 @@ type builder struct {
 	next       *Snapshot
 	sources    sourceList
 	unresolved map[string]bool
+	counted    map[*Trunk]int // numbers of each
 }
 
 func (b *builder) addTrunk(c config.Trunk) error {
@@ -141,7 +147,24 @@ func (b *builder) addTrunk(c config.Trunk) error {
 	for _, s := range c.SourceAddresses {
 		b.addSource(s, Principal{Trunk: t})
 	}
+	if t.Register {
+		b.addRegistrar(t)
+	}
 	return nil
+}
+
+// addRegistrar lets calls come from where t registers (SIPconnect 2.0, registration mode).
+func (b *builder) addRegistrar(t *Trunk) {
+	t.Token = tokenOf(t)
+	b.next.tokens[t.Token] = t
+	seen := map[netip.Addr]bool{}
+	for _, server := range t.Servers {
+		if a := server.Addr(); !seen[a] {
+			seen[a] = true
+			at := config.Source{Prefix: netip.PrefixFrom(a, a.BitLen())}
+			b.sources.add(at, at, Principal{Trunk: t})
+		}
+	}
 }
 
 func (b *builder) addAgent(c config.Agent) error {
@@ -193,6 +216,11 @@ func (b *builder) addNumber(c config.Number) error {
 	}
 	b.next.numbers[c.Number] = n
 	b.next.Numbers = append(b.next.Numbers, n)
+	if b.counted[n.Trunk]++; b.counted[n.Trunk] == 1 {
+		n.Trunk.only = n
+	} else {
+		n.Trunk.only = nil
+	}
 	return nil
 }
 

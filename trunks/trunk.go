@@ -14,9 +14,11 @@ type Trunk struct {
 	Index        int              // position in Snapshot.Trunks, for per-trunk counters of one snapshot
 	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, by SRV priority or with a port; empty: unresolved
 	Plan         Plan             // how this carrier writes numbers
+	Token        string           // user of our Contact at its registrar, its own and the same after a restart; empty: it does not register
 
 	servers []Server        // Servers, with what SRV says
 	health  []*serverHealth // of Servers
+	only    *Number         // its number, if it has just one
 	usage   *usage
 	group   int // trunks whose sources overlap have the same group
 }

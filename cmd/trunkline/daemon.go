@@ -139,7 +139,7 @@ func (d *daemon) openHTTP() (err error) {
 	if d.config.HTTP.Listen == "" {
 		return nil
 	}
-	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Log: d.log})
+	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Registrations: d.registrations, Log: d.log})
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
@@ -210,6 +210,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		MediaAddress: c.Media.Address,
 		MediaTimeout: c.Media.Timeout.D(), MediaEarlyTimeout: c.Media.EarlyTimeout.D(),
 		Records:      recorder{d.records},
+		Resolver:     d.resolver,
 		Log:          d.log,
 		UserAgent:    c.SIP.UserAgent,
 		Timers:       c.SIP.Timers,

@@ -28,7 +28,7 @@ func TestDemoWorksAndLeavesNothing(t *testing.T) {
 		`✓ credentials_valid: pass`,
 		`✓ outbound_authorized: pass`,
 		`cause: wrong_password`,
-		`✓ registered as edge-1 for 5m0s; the carrier will call sip:127.0.0.1:\d+`,
+		`✓ registered as edge-1 for 5m0s; the carrier will call sip:[0-9a-z]{16}@127.0.0.1:\d+`,
 		`✓ \+14155550100 calls \+15550001234; the application answered`,
 		`✓ RTP through the edge: the application heard \d\d packets of the carrier's 400 Hz \(0 lost\), the carrier \d\d of the application's 620 Hz \(0 lost\)`,
 		`✓ 2 INVITEs went to the carrier`,

@@ -152,8 +152,11 @@ func exported(t *testing.T, d *daemon) map[string]metric {
 	for name, m := range r.found {
 		if m.kind == "" {
 			m.kind = "gauge"
-			if strings.HasSuffix(name, "_total") {
+			switch {
+			case strings.HasSuffix(name, "_total"):
 				m.kind = "counter"
+			case strings.HasSuffix(name, "_delay_seconds"):
+				m.kind = "histogram"
 			}
 			r.found[name] = m
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"trunkline/api"
 	"trunkline/sip/register"
 )
 
@@ -13,9 +14,12 @@ const namedAtMost = 5
 // registrations says how the trunks that register are doing: "up", or which are not registered and why; empty when none
 // registers. A registration in trouble costs calls of its trunk only: the edge stays ready.
 func registrations(k *register.Keeper) string {
-	all := k.Status()
-	registered, trouble := 0, []string(nil)
-	for _, s := range all {
+	wanted, registered, trouble := 0, 0, []string(nil)
+	for _, s := range k.Status() {
+		if s.State == register.Disabled {
+			continue
+		}
+		wanted++
 		if s.State == register.Registered {
 			registered++
 			continue
@@ -25,11 +29,31 @@ func registrations(k *register.Keeper) string {
 		}
 	}
 	switch {
-	case len(all) == 0:
+	case wanted == 0:
 		return ""
-	case registered == len(all):
+	case registered == wanted:
 		return "up"
 	default:
-		return fmt.Sprintf("%d of %d registered (%s)", registered, len(all), strings.Join(trouble, ", "))
+		return fmt.Sprintf("%d of %d registered (%s)", registered, wanted, strings.Join(trouble, ", "))
 	}
+}
+
+// registrations is what HTTP shows of them; none before the edge is there.
+func (d *daemon) registrations() []api.Registration {
+	if !d.ready.Load() {
+		return nil
+	}
+	all := d.keeper.Status()
+	shown := make([]api.Registration, len(all))
+	for i, s := range all {
+		shown[i] = api.Registration{Trunk: s.Trunk, State: string(s.State), Code: s.Code, Cause: s.Cause, Contact: s.Contact,
+			Routes: s.Routes, Failures: s.Failures, Since: s.Since, Expires: s.Expires, Next: s.Next}
+		if s.Server.IsValid() {
+			shown[i].Server = s.Server.String()
+		}
+		if s.Seen.IsValid() {
+			shown[i].SeenAs = s.Seen.String()
+		}
+	}
+	return shown
 }

@@ -19,6 +19,20 @@ func Numbers(m *wire.Message) (called, caller []byte) {
 	return called, User(m.From.URI)
 }
 
+// Dialled returns the raw user parts of what the caller may have dialled where the
+// Request-URI names our registration in its place, likeliest first: who a proxy
+// says was called before it put our Contact there (RFC 7315 §4.2), then To.
+func Dialled(m *wire.Message) (users [2][]byte) {
+	for v := range m.Values(wire.HPCalledPartyID) {
+		if a, err := wire.ParseAddress(v); err == nil {
+			users[0] = User(a.URI)
+			break
+		}
+	}
+	users[1] = User(m.To.URI)
+	return users
+}
+
 // User returns the user part of a URI as it is written, nil if there is none.
 func User(uri []byte) []byte {
 	u, err := wire.ParseURI(uri)

@@ -124,11 +124,10 @@ func (d *Dialog) Refresh(m *wire.Message) {
 // Target returns the remote target URI.
 func (d *Dialog) Target() []byte { return d.target }
 
-// SetRoute preloads the route set with one URI, the outbound proxy of a trunk
-// (RFC 3261 §8.1.2).
-func (d *Dialog) SetRoute(uri []byte) {
-	d.routes = appendRoute(nil, append(append([]byte{'<'}, uri...), '>'))
-}
+// AddRoute preloads the route set with one more value: the outbound proxy of a
+// trunk, or what its registrar asks for (RFC 3261 §8.1.2, RFC 3608 §5). The first response that
+// makes a dialog replaces them.
+func (d *Dialog) AddRoute(value []byte) { d.routes = appendRoute(d.routes, value) }
 
 // NextHop returns the URI that decides where requests of this dialog go: the
 // first route, else the remote target (RFC 3261 §12.2.1.1).

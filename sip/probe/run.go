@@ -183,7 +183,7 @@ func (r *run) silent(s *Step, err error) {
 		s.failed(Inconclusive, Interrupted, "%v", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		s.failed(Fail, NoResponse, "no answer")
-	case errors.Is(err, sip.ErrFailed) && err.Error() != "transport_error":
+	case errors.Is(err, sip.ErrSilent):
 		s.failed(Fail, NoResponse, "no answer: %v", err)
 	default:
 		s.failed(Fail, Unreachable, "no answer: %v", err)

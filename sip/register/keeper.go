@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"trunkline/sip"
 	"trunkline/sip/transport"
+	"trunkline/sip/wire"
 	"trunkline/trunks"
 )
 
@@ -21,6 +23,12 @@ type Engine interface {
 	// Way returns where requests to a trunk's nth address leave and go, and our
 	// Contact there; false when no listener or address suits.
 	Way(t *trunks.Trunk, nth int) (transport.Flow, string, bool)
+	// Avoid marks the servers of a trunk that are not to be asked while others than those of tried are left.
+	Avoid(t *trunks.Trunk, tried uint64) uint64
+	// Seen returns our address as a response to a request on f shows it, where we must show that one.
+	Seen(f transport.Flow, m *wire.Message) netip.AddrPort
+	// Bound says what the registrar of a trunk holds from now on, for its calls; nil: nothing.
+	Bound(trunk string, b *sip.Binding)
 }
 
 // Status is what is known of one trunk's registration.
@@ -32,6 +40,12 @@ type Status struct {
 	Since   time.Time // of State
 	Expires time.Time // end of the binding; zero: none
 	Next    time.Time // next REGISTER; zero: none planned
+
+	Server   netip.AddrPort // asked last; the one that holds the binding when registered
+	Contact  string         // that the registrar holds; empty: none
+	Seen     netip.AddrPort // our address as the registrar sees it, where Contact shows that one; else invalid
+	Routes   []string       // Service-Route
+	Failures int            // tries in a row that have failed
 }
 
 // Keeper keeps every trunk with register: true registered. Its methods may be
@@ -44,23 +58,25 @@ type Keeper struct {
 
 	mu     sync.Mutex // taken before a registration's
 	trunks map[string]*registration
+	others []Status // of trunks that do not register
 	closed bool
 
 	counting sync.Mutex // taken after a registration's
 	counts   map[countKey]uint64
+	delays   map[string]*delays // by trunk
 }
 
 type countKey struct{ trunk, result string }
 
 // New returns a keeper without trunks.
 func New(e Engine, log *slog.Logger) *Keeper {
-	k := &Keeper{engine: e, log: log, trunks: map[string]*registration{}, counts: map[countKey]uint64{}}
+	k := &Keeper{engine: e, log: log, trunks: map[string]*registration{}, counts: map[countKey]uint64{}, delays: map[string]*delays{}}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
 
 // Apply makes the registrations those of the snapshot: new trunks are registered,
-// spread over some seconds when there are many; changed ones are registered again
+// spread in time; changed ones are registered again
 // while their binding holds; those that are gone, or another user's now, take
 // their binding back; the others only learn the addresses their next REGISTER may
 // go to.
@@ -71,9 +87,12 @@ func (k *Keeper) Apply(s *trunks.Snapshot) {
 		return
 	}
 	wanted := map[string]*trunks.Trunk{}
+	k.others = nil
 	for _, t := range s.Trunks {
 		if t.Register {
 			wanted[t.Name] = t
+		} else {
+			k.others = append(k.others, Status{Trunk: t.Name, State: Disabled})
 		}
 	}
 	for name, r := range k.trunks {
@@ -82,27 +101,31 @@ func (k *Keeper) Apply(s *trunks.Snapshot) {
 			delete(k.trunks, name)
 		}
 	}
+	starting := 0
 	for name, t := range wanted {
 		if r := k.trunks[name]; r != nil {
 			r.change(t)
-			continue
+			delete(wanted, name)
+		} else {
+			starting++
 		}
+	}
+	nth := 0
+	for name, t := range wanted {
 		r := newRegistration(k, t)
 		k.trunks[name] = r
-		delay := time.Duration(0)
-		if len(wanted) > 10 {
-			delay = time.Duration(rand.Int64N(int64(spread)))
-		}
 		r.mu.Lock()
-		r.plan(delay)
+		r.plan(startAfter(nth, starting, rand.Float64()))
 		r.mu.Unlock()
+		nth++
 	}
 }
 
-// Status returns the registrations, by name of trunk.
+// Status returns the registrations, by name of trunk, with those trunks that do not
+// register as Disabled.
 func (k *Keeper) Status() []Status {
 	k.mu.Lock()
-	all := make([]Status, 0, len(k.trunks))
+	all := append(make([]Status, 0, len(k.trunks)+len(k.others)), k.others...)
 	for _, r := range k.trunks {
 		all = append(all, r.current())
 	}
@@ -135,5 +158,18 @@ func (k *Keeper) Close(ctx context.Context) {
 func (k *Keeper) counted(trunk, result string) {
 	k.counting.Lock()
 	k.counts[countKey{trunk, result}]++
+	k.counting.Unlock()
+}
+
+// granted counts a try that went well.
+func (k *Keeper) granted(trunk string, took time.Duration) {
+	k.counting.Lock()
+	k.counts[countKey{trunk, "ok"}]++
+	d := k.delays[trunk]
+	if d == nil {
+		d = new(delays)
+		k.delays[trunk] = d
+	}
+	d.add(took)
 	k.counting.Unlock()
 }

@@ -1,15 +1,18 @@
 package register
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"trunkline/sip"
 	"trunkline/sip/digest"
+	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
@@ -25,21 +28,41 @@ type registration struct {
 	mu       sync.Mutex
 	trunk    *trunks.Trunk
 	status   Status
-	contact  string
+	held     string         // the Contact that the registrar holds; empty: none of ours
+	at       netip.AddrPort // of the server that granted it; invalid: none has
+	seen     netip.AddrPort // our address to show in Contact; invalid: our own
 	seq      uint32
 	cache    *digest.Cache
-	attempt  digest.Attempt
 	ask      time.Duration // Expires to ask for, as 423 may have raised it
-	asked    time.Duration // Expires of the REGISTER under way; 0: it takes the binding back
-	raised   int           // 423s obeyed in this try
-	address  int           // which of the trunk's addresses is used
-	failures int           // in a row
-	failing  State         // of the last try while the binding still holds; empty: it went well
-	busy     bool          // a REGISTER is under way
-	changed  bool          // and what it was made of has changed since
+	try      try
+	failures int   // tries in a row
+	failing  State // of the last try while the binding still holds; empty: it went well
+	busy     bool  // a try is under way
+	changed  bool  // and what it was made of has changed since
 	stopping bool
 	timer    *time.Timer
 	gone     chan struct{} // closed when the binding was taken back, or could not be
+	logged   struct {      // last
+		code    int
+		server  netip.AddrPort
+		contact string
+	}
+}
+
+// try is one REGISTER and those that its answers ask for, at one server after
+// another.
+type try struct {
+	began   time.Time
+	tried   uint64         // servers that were asked
+	server  netip.AddrPort // being asked; invalid: one is to be chosen
+	flow    transport.Flow
+	contact string
+	drop    string        // a Contact of ours that is taken back along with it; empty: none
+	asked   time.Duration // Expires of the REGISTER under way; 0: it takes the binding back
+	attempt digest.Attempt
+	raised  int  // 423s obeyed
+	moved   bool // our address was seen to be another, and shown
+	single  bool // the registrar does not take two Contacts at once
 }
 
 // maxRaised bounds the 423s that one try obeys: each must ask for more, but a
@@ -96,7 +119,7 @@ func (r *registration) change(t *trunks.Trunk) {
 		return
 	}
 	r.learn(t)
-	r.failures, r.address = 0, 0
+	r.failures, r.seen = 0, netip.AddrPort{}
 	if r.changed = r.busy; !r.busy {
 		r.plan(0)
 	}
@@ -107,6 +130,7 @@ func (r *registration) current() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.status
+	s.Contact, s.Seen, s.Failures = r.held, r.seen, r.failures
 	if s.State == Registered && r.failing != "" && !time.Now().Before(s.Expires) {
 		s.State, s.Since, s.Expires = r.failing, s.Expires, time.Time{}
 	}
@@ -132,7 +156,9 @@ func (r *registration) stop() <-chan struct{} {
 	switch {
 	case r.stopping:
 	case r.busy: // what is under way goes on to its end, and then the binding is taken back
+		r.keeper.engine.Bound(r.trunk.Name, nil)
 	case r.bound():
+		r.keeper.engine.Bound(r.trunk.Name, nil)
 		go r.register() // ends when the shard has taken it over
 	default:
 		r.end()
@@ -154,14 +180,14 @@ func (r *registration) end() {
 // bound reports whether the registrar may hold a binding of ours. r.mu is held.
 func (r *registration) bound() bool { return !r.status.Expires.IsZero() }
 
-// register begins a try: one REGISTER and those that its answers ask for.
+// register begins a try.
 func (r *registration) register() {
 	r.mu.Lock()
 	if r.busy || r.stopping && !r.bound() { // the timer ran out at the same moment
 		r.mu.Unlock()
 		return
 	}
-	r.busy, r.attempt, r.raised = true, digest.Attempt{}, 0
+	r.busy, r.try = true, try{began: time.Now(), single: r.try.single}
 	r.mu.Unlock()
 	r.send()
 }
@@ -169,22 +195,83 @@ func (r *registration) register() {
 // send sends one REGISTER. It must not run on a shard.
 func (r *registration) send() {
 	r.mu.Lock()
-	flow, contact, ok := r.keeper.engine.Way(r.trunk, r.address)
-	r.contact = contact
+	ok := r.aim()
+	flow, timers := r.try.flow, r.timers()
 	r.mu.Unlock()
 	if !ok {
-		r.failed(time.Now(), "no address of the server is known, or no listener suits it")
+		r.failed(time.Now(), errNoWay)
 		return
 	}
 	_, err := r.keeper.engine.Send(r.keeper.ctx, r.key, sip.Outside{
-		Method: wire.REGISTER, Flow: flow,
+		Method: wire.REGISTER, Flow: flow, Timers: timers, Tells: true,
 		Write:    func(b, branch []byte, sentBy string) []byte { return r.write(b, branch, sentBy, flow.Proto) },
 		Response: r.response,
-		Failed:   func(now time.Time, err error) { r.failed(now, err.Error()) },
+		Failed:   r.failed,
 	})
 	if err != nil {
-		r.failed(time.Now(), err.Error())
+		r.failed(time.Now(), err)
 	}
+}
+
+var errNoWay = errors.New("no address of the server is known, or no listener suits it")
+
+// aim decides where the REGISTER goes and which Contact it carries. r.mu is held.
+func (r *registration) aim() bool {
+	t := r.trunk
+	nth := slices.Index(t.Servers, r.try.server)
+	if nth < 0 {
+		nth = r.choose()
+	}
+	if nth < 0 {
+		return false
+	}
+	flow, contact, ok := r.keeper.engine.Way(t, nth)
+	if !ok {
+		return false
+	}
+	r.try.server, r.try.flow = flow.Remote, flow
+	r.try.contact, r.try.drop = sip.RegisterContact(t, contact, r.seen), ""
+	switch {
+	case r.held == "" || r.held == r.try.contact:
+	case r.ask == 0: // what is taken back is what there is
+		r.try.contact = r.held
+	case !r.try.single:
+		r.try.drop = r.held
+	}
+	return true
+}
+
+// choose returns the server to ask next in this try, -1 when none is left: the one
+// that holds the binding, unless a better one has come back, and then the others
+// (RFC 3263 §4.3). r.mu is held.
+func (r *registration) choose() int {
+	t := r.trunk
+	avoid := r.try.tried | r.keeper.engine.Avoid(t, r.try.tried)
+	if i := slices.Index(t.Servers, r.at); i >= 0 && i < 64 && avoid&(1<<i) == 0 {
+		if better := t.Better(i) &^ avoid; better != 0 && r.ask > 0 {
+			return t.Choose(^better, rand.Uint64())
+		}
+		return i
+	}
+	return t.Choose(avoid, rand.Uint64())
+}
+
+// timers are those of the trunk, with less patience while another server is left.
+// r.mu is held.
+func (r *registration) timers() *transaction.Timers {
+	of := r.trunk.Timers
+	t := transaction.Timers{T1: of.T1.D(), T2: of.T2.D(), T4: of.T4.D(), F: of.TimerF.D()}
+	others := r.try.tried
+	if nth := slices.Index(r.trunk.Servers, r.try.server); nth >= 0 {
+		others |= 1 << nth
+	}
+	if patience := r.trunk.FailoverAfter.D(); patience > 0 && r.trunk.Choose(others, 0) >= 0 {
+		t.F = patience
+	}
+	if t == (transaction.Timers{}) {
+		return nil
+	}
+	return &t
 }
 
 // write appends the REGISTER. It runs on the shard.
@@ -192,204 +279,18 @@ func (r *registration) write(b, branch []byte, sentBy string, p transport.Proto)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
-	r.asked = r.ask
+	r.try.asked = r.ask
 	domain := r.trunk.Domain
 	user := wire.AppendUser(nil, r.trunk.AuthUser)
 	uri := []byte("sip:" + domain)
 	b = wire.AppendRequestLine(b, "REGISTER", uri)
 	b = wire.AppendVia(b, p.String(), sentBy, branch)
-	b = fmt.Appendf(b, "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: %d REGISTER\r\nContact: %s\r\nExpires: %d\r\n",
-		user, domain, r.tag, user, domain, r.callID, r.seq, r.contact, int(r.asked.Seconds()))
-	b = r.cache.Authorize(b, time.Now(), "REGISTER", uri, &r.attempt)
+	b = fmt.Appendf(b, "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s\r\nTo: <sip:%s@%s>\r\nCall-ID: %s\r\nCSeq: %d REGISTER\r\nContact: %s\r\n",
+		user, domain, r.tag, user, domain, r.callID, r.seq, r.try.contact)
+	if r.try.drop != "" {
+		b = fmt.Appendf(b, "Contact: %s;expires=0\r\n", r.try.drop)
+	}
+	b = fmt.Appendf(b, "Expires: %d\r\nSupported: path\r\n", int(r.try.asked.Seconds()))
+	b = r.cache.Authorize(b, time.Now(), "REGISTER", uri, &r.try.attempt)
 	return wire.AppendBody(b, "", nil)
-}
-
-// response takes a response to a REGISTER. It runs on the shard.
-func (r *registration) response(now time.Time, m *wire.Message) {
-	if m.Status < 200 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.take(now, m) {
-		go r.send() // a shard must not wait for itself; ends when the shard has taken it over
-		return
-	}
-	r.over()
-}
-
-// over ends a try, and begins the next one where that cannot wait. r.mu is held.
-func (r *registration) over() {
-	r.busy = false
-	switch {
-	case r.stopping && r.asked > 0 && r.bound():
-		go r.register() // as above
-	case r.stopping:
-		r.end()
-	case r.changed:
-		r.changed = false
-		r.plan(0)
-	}
-}
-
-// take changes the state by a final response, and reports whether the REGISTER
-// is to be sent again at once. r.mu is held.
-func (r *registration) take(now time.Time, m *wire.Message) (again bool) {
-	r.status.Code = m.Status
-	switch {
-	case m.Status < 300:
-		r.cache.Accepted(now, m)
-		r.accepted(now, m)
-	case m.Status == 401 || m.Status == 407:
-		err := r.cache.Challenged(now, m, &r.attempt)
-		if err == nil {
-			return true
-		}
-		r.forgetChallenges() // else the next try would begin with a wrong answer
-		r.refused(now, AuthFailed, m, "the registrar refuses the credentials: "+err.Error())
-	case m.Status == 423 && r.asked > 0: // RFC 3261 §10.2.8
-		least, ok := m.Number(wire.HMinExpires)
-		longer := time.Duration(least) * time.Second
-		if ok && longer > r.asked && r.raised < maxRaised {
-			r.ask = longer
-			r.raised++
-			return true
-		}
-		r.refused(now, Rejected, m, "423 without a larger Min-Expires")
-	case m.Status == 408 || m.Status >= 500 && m.Status < 600:
-		r.address++ // another address of the trunk may do better
-		r.refused(now, Rejected, m, fmt.Sprintf("the registrar answers %d %s", m.Status, m.Reason))
-	default:
-		r.refused(now, Rejected, m, fmt.Sprintf("the registrar answers %d %s", m.Status, m.Reason))
-	}
-	return false
-}
-
-func (r *registration) accepted(now time.Time, m *wire.Message) {
-	r.failures, r.failing = 0, ""
-	if r.asked == 0 {
-		r.status.Expires = time.Time{}
-		r.keeper.counted(r.trunk.Name, "unregistered")
-		return
-	}
-	granted := r.granted(m)
-	if granted == 0 {
-		r.retry(now, Rejected, m.Status, "the registrar granted no time", 0)
-		return
-	}
-	r.keeper.counted(r.trunk.Name, "ok")
-	r.status.Expires = now.Add(granted)
-	r.enter(now, Registered, "")
-	if !r.stopping {
-		r.plan(refreshAfter(granted, rand.Float64()))
-	}
-}
-
-// granted is how long our binding lasts by a 200: what stands at our own Contact
-// goes before the Expires header (RFC 3261 §10.2.4), and without either it is what
-// we asked for. A registrar may list bindings of others, or of ours before a
-// restart, and may show ours as the NAT made it: then the shortest counts, since a
-// refresh too early costs a message and one too late costs calls.
-func (r *registration) granted(m *wire.Message) time.Duration {
-	own := contactURI([]byte(r.contact))
-	shortest := time.Duration(-1)
-	header, ok := m.Number(wire.HExpires)
-	if !ok {
-		header = uint64(r.asked / time.Second)
-	}
-	for v := range m.Values(wire.HContact) {
-		a, err := wire.ParseAddress(v)
-		if err != nil {
-			continue
-		}
-		seconds := header
-		if text, ok := a.Param("expires"); ok {
-			if n, err := strconv.ParseUint(string(text), 10, 32); err == nil {
-				seconds = n
-			}
-		}
-		expires := time.Duration(seconds) * time.Second
-		if sameContact(a.URI, own) {
-			return expires
-		}
-		if shortest < 0 || expires < shortest {
-			shortest = expires
-		}
-	}
-	if shortest < 0 {
-		return time.Duration(header) * time.Second
-	}
-	return shortest
-}
-
-func contactURI(contact []byte) []byte {
-	a, err := wire.ParseAddress(contact)
-	if err != nil {
-		return nil
-	}
-	return a.URI
-}
-
-// sameContact compares user, host and port (RFC 3261 §19.1.4); registrars rewrite
-// the rest.
-func sameContact(a, b []byte) bool {
-	x, err := wire.ParseURI(a)
-	y, bad := wire.ParseURI(b)
-	return err == nil && bad == nil && bytes.EqualFold(x.Host, y.Host) && portOf(x) == portOf(y) && bytes.Equal(x.User, y.User)
-}
-
-// portOf: registrars leave the usual port out.
-func portOf(u wire.URI) int {
-	transport, _ := u.Param("transport")
-	switch {
-	case u.Port != 0:
-		return u.Port
-	case bytes.EqualFold(u.Scheme, []byte("sips")), bytes.EqualFold(transport, []byte("tls")):
-		return 5061
-	}
-	return 5060
-}
-
-func (r *registration) refused(now time.Time, s State, m *wire.Message, cause string) {
-	seconds, _ := m.Number(wire.HRetryAfter)
-	r.retry(now, s, m.Status, cause, time.Duration(seconds)*time.Second)
-}
-
-// failed takes the end of a REGISTER without a response.
-func (r *registration) failed(now time.Time, cause string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.address++
-	r.status.Code = 0
-	r.retry(now, Unreachable, 0, cause, 0)
-	r.over()
-}
-
-// retry plans the next try after a failure. A binding outlives silence and errors
-// of the registrar, but not its refusal. r.mu is held.
-func (r *registration) retry(now time.Time, s State, code int, cause string, asked time.Duration) {
-	r.failures++
-	r.keeper.counted(r.trunk.Name, string(s))
-	passing := s == Unreachable || code == 408 || code >= 500 && code < 600
-	if passing && now.Before(r.status.Expires) {
-		r.failing, r.status.Cause = s, cause
-	} else {
-		r.failing, r.status.Expires = "", time.Time{}
-		r.enter(now, s, cause)
-	}
-	if !r.stopping {
-		r.plan(retryAfter(s, code, r.failures, asked, rand.Float64()))
-	}
-}
-
-func (r *registration) enter(now time.Time, s State, cause string) {
-	if r.status.State != s {
-		r.status.Since = now
-		log := r.keeper.log.Info
-		if s != Registered {
-			log = r.keeper.log.Warn
-		}
-		log("registration", "trunk", r.trunk.Name, "state", string(s), "code", r.status.Code, "cause", cause)
-	}
-	r.status.State, r.status.Cause = s, cause
 }

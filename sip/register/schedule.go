@@ -21,15 +21,35 @@ var States = []State{Disabled, Registering, Registered, AuthFailed, Rejected, Un
 const (
 	firstRetry = 5 * time.Second
 	lastRetry  = 5 * time.Minute
-	rarest     = time.Hour        // between tries with refused credentials, and the most that Retry-After is obeyed
-	spread     = 10 * time.Second // over which the first REGISTERs of many trunks are spread
+	rarest     = time.Hour            // between tries with refused credentials, and the most that Retry-After is obeyed
+	startPause = 5 * time.Millisecond // between the first REGISTERs of two trunks: 200 a second
+	startLeast = 500 * time.Millisecond
+	startMany  = 10 * time.Second // over which those of more than 10 trunks are spread at least
+	returning  = 5 * time.Minute  // after which a better server than the one in use is asked, at the latest
 )
+
+// startAfter returns how long the nth of several trunks that start together waits
+// before its first REGISTER: each has a place of its own, and stands in it by
+// random (0 to 1), so that the registrar sees an even stream and no two edges that start together agree.
+func startAfter(nth, trunks int, random float64) time.Duration {
+	spread := startLeast
+	if trunks > 10 {
+		spread = max(startMany, time.Duration(trunks)*startPause)
+	}
+	return time.Duration(float64(spread) * (float64(nth) + random) / float64(trunks))
+}
 
 // refreshAfter returns when to refresh a binding that was granted for the given
 // time: well before its end, so that several repetitions fit, and spread by
 // random (0 to 1), so that trunks registered together do not refresh together.
 func refreshAfter(granted time.Duration, random float64) time.Duration {
 	return time.Duration(float64(granted) * (0.7 + 0.15*random))
+}
+
+// returnAfter returns when to ask the better server, by random (0 to 1), for a
+// binding that is to be refreshed at the given time anyhow.
+func returnAfter(refresh time.Duration, random float64) time.Duration {
+	return min(refresh, time.Duration(float64(returning)*(0.8+0.2*random)))
 }
 
 // retryAfter returns how long to wait after the given number of failures in a

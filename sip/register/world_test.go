@@ -79,6 +79,9 @@ func (w *world) snapshot(trunkLines string) *trunks.Snapshot {
 	return s
 }
 
+// token is the user of our Contact.
+func (w *world) token() string { return w.edge.Trunks().Trunks[0].Token }
+
 // reload puts other trunks into force.
 func (w *world) reload(trunkLines string) {
 	w.Helper()
