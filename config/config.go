@@ -164,6 +164,8 @@ type Trunk struct {
 	FailoverAfter    Duration     `yaml:"failover_after"`  // silence of one server after which the next is tried; 0: Timer B
 	FailoverOn       []Failover   `yaml:"failover_on"`     // what takes a call to the next server, or the number's next trunk
 	Redirect         Redirect     `yaml:"redirect"`        // what a 3xx of this carrier does
+	SessionExpires   Duration     `yaml:"session_expires"` // session interval asked for (RFC 4028); 0: none
+	MinSE            Duration     `yaml:"min_se"`          // smallest session interval taken
 	Media            PartyMedia   `yaml:"media"`
 	Health           Health       `yaml:"health"`
 	Timers           Timers       `yaml:"timers"`
@@ -197,9 +199,11 @@ type Agent struct {
 	Name            string        `yaml:"name"`
 	Destinations    []Destination `yaml:"destinations"`
 	SourceAddresses []Source      `yaml:"source_addresses"`
-	FailoverAfter   Duration      `yaml:"failover_after"` // silence of one destination after which the next is tried; 0: Timer B
-	Redirect        Redirect      `yaml:"redirect"`       // what a 3xx of this agent does
-	MaxCalls        *int          `yaml:"max_calls"`      // calls in progress with this agent; nil: no limit
+	FailoverAfter   Duration      `yaml:"failover_after"`  // silence of one destination after which the next is tried; 0: Timer B
+	Redirect        Redirect      `yaml:"redirect"`        // what a 3xx of this agent does
+	SessionExpires  Duration      `yaml:"session_expires"` // session interval asked for (RFC 4028); 0: none
+	MinSE           Duration      `yaml:"min_se"`          // smallest session interval taken
+	MaxCalls        *int          `yaml:"max_calls"`       // calls in progress with this agent; nil: no limit
 	Media           PartyMedia    `yaml:"media"`
 }
 

@@ -56,6 +56,8 @@ func DefaultTrunk() Trunk {
 		CPSWait:         Duration(3 * time.Second),
 		Oversize:        OversizeFragment,
 		FailoverAfter:   failoverAfter,
+		SessionExpires:  sessionExpires,
+		MinSE:           minSE,
 		FailoverOn:      []Failover{"5xx", FailoverTimeout},
 		Redirect:        RedirectFollow,
 		Health:          Health{Misses: 3, Hits: 2},
@@ -68,9 +70,15 @@ var defaultPartyMedia = PartyMedia{Codecs: []string{}, SRTP: SRTPPass, Latch: La
 // failoverAfter leaves room for an INVITE and three repetitions of it with a T1 of 500 ms.
 const failoverAfter = Duration(4 * time.Second)
 
+// RFC 4028 §4 and §5.
+const (
+	sessionExpires = Duration(30 * time.Minute)
+	minSE          = Duration(90 * time.Second)
+)
+
 // DefaultAgent is an agent of which only the name must be given.
 func DefaultAgent() Agent {
-	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, Media: defaultPartyMedia}
+	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Media: defaultPartyMedia}
 }
 
 // defaultDestination is a destination of which only the URI must be given.

@@ -35,12 +35,22 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 		l.badAllowed(path+".keep_alive", "0", "is set, but transport is udp, where nobody answers a ping")
 	}
 	l.duration(path+".failover_after", t.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
+	l.validateSession(path, t.SessionExpires, t.MinSE)
 	l.validatePartyMedia(path+".media", t.Media)
 	l.duration(path+".health.interval", t.Health.Interval, Duration(time.Second), Duration(time.Hour), true)
 	l.whole(path+".health.misses", t.Health.Misses, 1, 100)
 	l.whole(path+".health.hits", t.Health.Hits, 1, 100)
 	l.validateTimers(path+".timers", t.Timers, true)
 	l.validateTrunkTLS(path+".tls", t)
+}
+
+// validateSession checks the session timer of a trunk or agent.
+func (l *loader) validateSession(path string, expires, least Duration) {
+	l.duration(path+".session_expires", expires, minSE, Day, true)
+	l.duration(path+".min_se", least, minSE, Day, false)
+	if expires >= minSE && least >= minSE && expires < least {
+		l.bad(path+".session_expires", "%s is below min_se, which is %s", expires, least)
+	}
 }
 
 // validateListener checks that requests to t can leave from somewhere.
@@ -167,6 +177,7 @@ func (l *loader) validateAgent(path string, a *Agent) {
 	}
 	l.validateSourceList(path+".source_addresses", a.SourceAddresses)
 	l.duration(path+".failover_after", a.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
+	l.validateSession(path, a.SessionExpires, a.MinSE)
 	l.optionalCount(path+".max_calls", a.MaxCalls)
 	l.validatePartyMedia(path+".media", a.Media)
 }

@@ -48,6 +48,7 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	}
 	c.callee.flow = f
 	c.tries[len(c.tries)-1].flow = f
+	c.callee.session, c.callee.intervals, c.callee.update = c.callee.sessionPolicy().Propose(), 0, false
 	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, c.callee.auth[:0], false
 	if err := c.replaceMedia(); err != nil {
 		c.mediaFailed(err)
@@ -144,6 +145,7 @@ func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, 
 	b = s.appendCrossing(b, invite, f)
 	b = wire.AppendHeaderString(b, "Allow", admit.Allow)
 	b = append(b, c.capabilities()...)
+	b = c.callee.session.AppendRequest(b)
 	b = s.appendUserAgent(b)
 	s.out = wire.AppendBody(b, kind, sdp)
 	return s.out, s.branch
@@ -153,7 +155,7 @@ func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, 
 // would bring one, whose answer only a caller can give that takes such responses itself (RFC 3262 §5).
 func (c *session) capabilities() string {
 	if c.lateOffer && !c.reliable {
-		return ""
+		return "Supported: " + admit.Timer + "\r\n"
 	}
 	return "Supported: " + admit.Supported + "\r\n"
 }

@@ -26,12 +26,20 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
+	policy := sessionPolicy(from.Trunk, from.Agent)
+	timer, ok := policy.Accept(&s.in, dialog.Session{})
+	if !ok {
+		s.refuse(now, server, tooBrief(policy))
+		return
+	}
 	found := s.findRoute(from)
 	c := s.newSession()
 	if c == nil {
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
+	c.caller.session = timer
+	c.caller.learnAllow(&s.in)
 	s.current = c // for survive; a step does the same
 	c.start(now, p, server, found)
 	s.current = nil
@@ -173,6 +181,9 @@ func (c *session) respondCaller(now time.Time, a call.Action) {
 		b = c.appendReliable(b, &r)
 	}
 	b = c.appendResponseHeaders(b, a, c.caller.flow)
+	if a.Code >= 200 && a.Code < 300 {
+		b = c.caller.session.AppendResponse(b)
+	}
 	s.out = wire.AppendBody(b, kind, body)
 	if a.Later {
 		r.bytes = bytes.Clone(s.out)
@@ -213,6 +224,7 @@ func (c *session) respondWith(now time.Time, r response, b []byte) {
 		if r.answers {
 			c.settle()
 		}
+		c.agreed(call.Caller)
 	}
 	c.fork = r.fork
 	c.forgetInvite()

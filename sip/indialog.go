@@ -71,9 +71,16 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		s.refuse(now, server, &admit.Rejection{Status: 500, Reason: "CSeq Out Of Order", Cause: "cseq"})
 		return
 	}
+	timer := l.session
 	switch s.in.Method {
 	case wire.INVITE, wire.UPDATE:
 		d.Refresh(&s.in)
+		l.learnAllow(&s.in)
+		policy, ok := l.sessionPolicy(), false
+		if timer, ok = policy.Accept(&s.in, l.session); !ok {
+			s.refuse(now, server, tooBrief(policy))
+			return
+		}
 	case wire.PRACK:
 		if !c.prackConfirms(now, side) {
 			s.refuse(now, server, &admit.Rejection{Status: 481, Cause: "rack"})
@@ -86,7 +93,7 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 	}
 	server.Bind(s.in.To.Tag, c.token(purpose))
 	c.atHand = opened{
-		server: server, method: s.in.Method, seq: s.in.CSeq,
+		server: server, method: s.in.Method, seq: s.in.CSeq, session: timer,
 		offer: len(s.in.Body) > 0, head: s.appendHead(s.buffer(), &s.in, s.in.To.Tag, p.Flow),
 	}
 	ev := call.Event{Kind: call.Requested, Side: side, Method: methodOf(s.in.Method), Fork: fork, SDP: c.sdpOf(&s.in), Reason: reasonOf(&s.in)}
@@ -205,6 +212,8 @@ func (c *session) respond(now time.Time, a call.Action) {
 			b = wire.AppendHeaderString(b, "Accept", admit.Accept)
 		} else if c.atHand.method == wire.UPDATE {
 			b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
+			b = c.atHand.session.AppendResponse(b)
+			c.agree(a.Side, c.atHand.session)
 		}
 	case 405, 501:
 		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
@@ -243,6 +252,8 @@ func reasonText(cause call.Cause) string {
 		return "Reason: Q.850;cause=102;text=\"No media\"\r\n"
 	case call.CauseBadAnswer, call.CauseMedia:
 		return "Reason: SIP;cause=488;text=\"Session description not usable\"\r\n"
+	case call.CauseSession:
+		return "Reason: SIP;cause=408;text=\"Session expired\"\r\n"
 	case call.CauseMaxDuration:
 		return "Reason: Q.850;cause=16;text=\"Longest call duration reached\"\r\n"
 	case call.CauseDrain:
@@ -285,7 +296,8 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	if name == "" {
 		name = method.String()
 	}
-	if trunk != nil && trunk.AuthUser != "" && p.tail == nil {
+	refreshes := method == wire.INVITE || method == wire.UPDATE
+	if p.tail == nil && (trunk != nil && trunk.AuthUser != "" || refreshes && l.session.Interval > 0) {
 		p.tail = bytes.Clone(tail)
 	}
 	s.branch = s.layer.MintBranch(s.branch[:0])
@@ -294,6 +306,10 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 		b = c.appendCredentials(now, b, l, name, d.Target())
 	} else {
 		b = c.appendRequestCredentials(now, b, trunk, name, d.Target(), &p.digest)
+	}
+	if refreshes {
+		b = append(b, "Supported: "+admit.Supported+"\r\n"...)
+		b = l.session.AppendRequest(b)
 	}
 	b = s.appendUserAgent(b)
 	s.out = append(b, tail...)
@@ -345,13 +361,16 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 	if p == nil || m.Status < 200 {
 		return
 	}
-	if c.requestChallenged(now, m, p) {
+	if c.requestChallenged(now, m, p) || c.requestInterval(now, m, p) {
 		return
 	}
 	c.acceptedCredentials(now, m, p.side)
 	if p.method == call.INVITE || p.method == call.UPDATE {
 		if m.Status < 300 {
 			c.dialogOf(p.side, p.fork).Refresh(m)
+			if !p.done {
+				c.refreshed(p.side, m)
+			}
 		} else if !p.done && p.offer && c.bridge != nil {
 			c.bridge.Withdraw()
 		}
@@ -410,7 +429,9 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 		kind, body = string(s.in.Get(wire.HContentType)), s.in.Body
 	}
 	if a.Code < 300 && p.from.method == wire.UPDATE { // RFC 3311 §5.2
-		b = wire.AppendHeader(b, "Contact", s.contact(c.leg(a.Side).flow))
+		b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
+		b = p.from.session.AppendResponse(b)
+		c.agree(a.Side, p.from.session)
 	}
 	if a.AtHand && s.in.Status == int(a.Code) {
 		b = s.appendCrossing(b, &s.in, c.leg(a.Side).flow)
@@ -422,7 +443,7 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 // relayed returns the request of ours that a response to a relayed one speaks of: the one whose answer is at hand, or an
 // UPDATE that has none.
 func (c *session) relayed(a call.Action) *pending {
-	if a.Method != call.UPDATE && a.Method != call.PRACK || c.current != nil && c.current.method == call.UPDATE {
+	if a.Method != call.UPDATE && a.Method != call.PRACK || c.current != nil && c.current.method == call.UPDATE && c.current.ref == 0 {
 		return c.current
 	}
 	for i := range c.pending {

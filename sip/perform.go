@@ -32,6 +32,8 @@ func (c *session) perform(now time.Time, a call.Action) {
 		c.relayResponse(now, a)
 	case call.Reinvite:
 		c.sendReinvite(now, a)
+	case call.Update:
+		c.sendUpdate(now, a)
 	case call.RespondReinvite:
 		c.respondReinvite(now, a)
 	case call.AckReinvite:

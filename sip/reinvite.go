@@ -57,11 +57,17 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 	if a.Code < 300 {
 		b = wire.AppendHeader(b, "Contact", c.dialogOf(a.Side, c.fork).Contact)
 	}
+	if a.Code >= 200 && a.Code < 300 {
+		b = l.open.session.AppendResponse(b)
+	}
 	b = c.appendResponseHeaders(b, a, l.flow)
 	s.out = wire.AppendBody(b, kind, body)
 	s.respond(now, l.open.server, int(a.Code), s.out)
-	if a.Code >= 200 && a.Code < 300 && x == answer {
-		c.settle()
+	if a.Code >= 200 && a.Code < 300 {
+		if x == answer {
+			c.settle()
+		}
+		c.agree(a.Side, l.open.session)
 	}
 	if a.Code >= 200 {
 		s.giveBack(l.open.head)

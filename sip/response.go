@@ -87,7 +87,8 @@ func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) 
 		c.forks[fork].Learn(m)
 		c.step(now, call.Event{Kind: call.CalleeAnswered, Attempt: attempt, Fork: fork, Code: uint16(m.Status),
 			SDP: c.sdpOf(m), NoContact: !hasContact(m)})
-	case c.challenged(now, m, attempt):
+		c.answeredBy(now, m, fork)
+	case c.challenged(now, m, attempt), c.intervalRefused(now, m, attempt):
 	default:
 		c.triedWith(attempt, uint16(m.Status), call.CauseNone)
 		c.acceptedInvite(now, m, attempt)

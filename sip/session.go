@@ -83,30 +83,34 @@ type session struct {
 
 // leg is one side of a call.
 type leg struct {
-	dialog dialog.Dialog  // caller: the dialog; callee: that of the attempt in progress, before a To tag is known
-	flow   transport.Flow // where the side was last heard, or is sent to
-	trunk  *trunks.Trunk  // nil: the side is an agent
-	agent  *trunks.Agent  // nil: the side is a trunk
-	server transaction.Server
-	seq    uint32         // CSeq number of the INVITE in server, which its ACK repeats
-	acked  bool           // its ACK has come
-	open   opened         // its re-INVITE, from arrival until another takes its place
-	digest digest.Attempt // of our INVITE to this side
-	auth   []byte         // the credential lines of our last INVITE, which its ACK repeats
-	sdp    []byte         // body last sent to this side
-	answer []byte         // body of the ACK we sent last; nil: none
-	noTCP  bool           // a large request was refused over TCP: UDP must do
+	dialog    dialog.Dialog  // caller: the dialog; callee: that of the attempt in progress, before a To tag is known
+	flow      transport.Flow // where the side was last heard, or is sent to
+	trunk     *trunks.Trunk  // nil: the side is an agent
+	agent     *trunks.Agent  // nil: the side is a trunk
+	server    transaction.Server
+	seq       uint32         // CSeq number of the INVITE in server, which its ACK repeats
+	acked     bool           // its ACK has come
+	open      opened         // its re-INVITE, from arrival until another takes its place
+	digest    digest.Attempt // of our INVITE to this side
+	auth      []byte         // the credential lines of our last INVITE, which its ACK repeats
+	sdp       []byte         // body last sent to this side
+	answer    []byte         // body of the ACK we sent last; nil: none
+	session   dialog.Session // its timer
+	update    bool           // it takes UPDATE
+	intervals uint8          // 422 answered with a larger interval
+	noTCP     bool           // a large request was refused over TCP: UDP must do
 }
 
 // opened is a request of a side that we have to answer.
 type opened struct {
-	server transaction.Server
-	head   []byte // start of every response to it
-	method wire.Method
-	ref    uint8
-	seq    uint32
-	offer  bool // it carried an offer
-	acked  bool
+	server  transaction.Server
+	head    []byte // start of every response to it
+	method  wire.Method
+	ref     uint8
+	seq     uint32
+	offer   bool // it carried an offer
+	acked   bool
+	session dialog.Session // the timer that a 2xx to it agrees to
 }
 
 // pending is a request of ours inside a dialog.

@@ -24,10 +24,11 @@ func (r *Rejection) Error() string { return fmt.Sprintf("%d %s (%s)", r.Status, 
 const (
 	Allow     = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK"
 	Accept    = "application/sdp"
-	Supported = Reliable
+	Supported = Reliable + ", " + Timer
 
 	// Option tags that a peer may require.
 	Reliable = "100rel" // RFC 3262
+	Timer    = "timer"  // RFC 4028
 
 	allowLine  = "Allow: " + Allow + "\r\n"
 	acceptLine = "Accept: " + Accept + "\r\n"
@@ -119,7 +120,9 @@ func extensions(m *wire.Message) *Rejection {
 	return &Rejection{Status: 420, Header: string(append(line, "\r\n"...)), Cause: "extension"}
 }
 
-func supported(tag []byte) bool { return bytes.EqualFold(tag, []byte(Reliable)) }
+func supported(tag []byte) bool {
+	return bytes.EqualFold(tag, []byte(Reliable)) || bytes.EqualFold(tag, []byte(Timer))
+}
 
 // content: RFC 3261 §8.2.3 and §21.4.7. A call needs SDP, alone or in a
 // multipart body, and an answer the caller can read.

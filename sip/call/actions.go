@@ -43,6 +43,9 @@ const (
 	// of the re-INVITE at hand through media; BodyNone = relayed without an offer; BodyLast = the SDP last
 	// sent to Side, unchanged (own refresh and its retry after glare; media takes the answer in its 2xx).
 	Reinvite
+	// Update: send an UPDATE without a description to Side, Fork, to refresh its session. Ref is not 0, so that
+	// its answer is told from that of a relayed one.
+	Update
 	// RespondReinvite: answer the re-INVITE Ref of Side with Code. It may have arrived steps ago. AtHand: the
 	// response of the other side is at hand. Body as in RespondCaller.
 	RespondReinvite
@@ -65,7 +68,7 @@ const (
 )
 
 var actionNames = [...]string{"", "respond-caller", "respond-kept", "invite-callee", "cancel-callee", "ack-callee", "prack", "bye", "respond", "relay",
-	"relay-response", "reinvite", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "take-contacts", "close-media", "ignore", "finish"}
+	"relay-response", "reinvite", "update", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "take-contacts", "close-media", "ignore", "finish"}
 
 func (k ActionKind) String() string { return name(actionNames[:], uint8(k)) }
 

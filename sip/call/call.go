@@ -69,6 +69,8 @@ type Call struct {
 	disconnect time.Duration // length, not a moment
 
 	exchange exchange
+	sessions [2]session    // of Caller and Callee
+	alarm    time.Duration // when the first of them wants something
 	reason   Reason
 
 	calleeReason Reason // of the last final response to our INVITE
@@ -149,7 +151,7 @@ func (c *Call) Reset(o *Options, seed uint32) {
 	*c = Call{
 		opts: o, seed: seed*2654435769 | 1, chosen: noFork,
 		deadline: never, limit: never, ringing: never, answer: never, accepted: never, end: never, byeSent: never,
-		exchange: exchange{deadline: never}, reliable: reliable{audible: noFork, offerer: noFork},
+		exchange: exchange{deadline: never}, alarm: never, reliable: reliable{audible: noFork, offerer: noFork},
 	}
 }
 
@@ -208,6 +210,8 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		c.reinviteAcked(ev)
 	case ReinviteCancelled:
 		c.reinviteCancelled(at, ev)
+	case SessionAgreed:
+		c.sessionAgreed(at, ev)
 	case Refresh:
 		c.refresh(at, ev)
 	case HangUp:
@@ -229,11 +233,19 @@ func (c *Call) NextDeadline() time.Time {
 	if x := c.exchange.deadline; x != never && (d == never || x < d) {
 		d = x
 	}
+	if x := c.alarm; x != never && (d == never || x < d) {
+		d = x
+	}
 	return c.moment(d)
 }
 
 // State returns where the call stands.
 func (c *Call) State() State { return c.state }
+
+// Chosen returns the fork whose 2xx was chosen; ok is false as long as there is none.
+func (c *Call) Chosen() (fork uint8, ok bool) {
+	return c.chosen, c.chosen != noFork && c.state >= Withheld && c.state <= Connected
+}
 
 // enter changes the state. until is when its wait ends at the latest.
 func (c *Call) enter(s State, until time.Duration) { c.state, c.deadline = s, until }

@@ -240,6 +240,8 @@ func parseEvent(t *testing.T, line string) (wait time.Duration, ev Event) {
 				ev.Reliable = true
 			case "required":
 				ev.Required = true
+			case "ours":
+				ev.Ours = true
 			default:
 				t.Fatalf("unknown word %q", w)
 			}

@@ -44,6 +44,9 @@
 // with Retry-After, one of the other side 491, and who asked backs off by itself (RFC 3261 §14.1). Our own
 // re-INVITEs back off and are repeated here.
 //
+// Session timers (RFC 4028) run per side from SessionAgreed, which follows each 2xx to an INVITE or UPDATE. A side we
+// refresh gets an UPDATE, or a re-INVITE with the session as it is; one that does not refresh in time ends the call.
+//
 // 481, 408 and silence to a re-INVITE or UPDATE, and 481 to anything else, end the call (RFC 3261 §12.2.1.2).
 // Every other refusal leaves the session as it was; codes that would end the dialog of the side that asked
 // become 500 (RFC 5057 §5.1).

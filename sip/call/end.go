@@ -154,7 +154,7 @@ func (c *Call) byeDone(at time.Duration, ev Event, answered bool) {
 func (c *Call) over(at time.Duration, o Outcome, by Side, why Cause) {
 	c.leaveExchange()
 	c.outcome, c.endedBy, c.cause = o, by, why
-	c.end = at
+	c.end, c.alarm = at, never
 	c.do(Action{Kind: CloseMedia})
 	c.limit = at + 2*c.patience()
 	c.enter(Ending, at+c.patience())
@@ -190,6 +190,9 @@ func (c *Call) finish() {
 func (c *Call) tick(at time.Duration) {
 	if x := c.exchange.deadline; x != never && at >= x {
 		c.exchangeExpired(at)
+	}
+	if c.alarm != never && at >= c.alarm {
+		c.sessionsDue(at)
 	}
 	if c.deadline == never || at < c.deadline {
 		return

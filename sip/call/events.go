@@ -52,20 +52,23 @@ const (
 	// provisional response that waits for one: the shell has refused any other with 481.
 	Requested
 	// RequestAnswered: a final response to an in-dialog request we sent. Side: who answered.
-	// Method, Code, SDP, Fork (BYE to the callee), Ref (INVITE). A 2xx to INVITE is reported each time it
+	// Method, Code, SDP, Fork (BYE to the callee), Ref (INVITE, Update). A 2xx to INVITE is reported each time it
 	// comes; provisionals and a challenge the shell can answer are not reported.
 	RequestAnswered
 	// RequestFailed: no final response to an in-dialog request we sent. Side, Method, Fork (BYE),
-	// Ref (INVITE), Cause: CauseNoResponse or CauseTransport.
+	// Ref (INVITE, Update), Cause: CauseNoResponse or CauseTransport.
 	RequestFailed
 	// ReinviteAcked: the first ACK to our 2xx to a re-INVITE of Side. Ref, SDP.
 	ReinviteAcked
 	// ReinviteCancelled: a CANCEL matched the open re-INVITE of Side; the layer has answered it. Ref.
 	ReinviteCancelled
+	// SessionAgreed: a 2xx to an INVITE or UPDATE, either way, has agreed on the session timer of Side, Fork
+	// (RFC 4028). After: its interval, 0 = none. Ours: we refresh. Method: UPDATE if that side takes it, else INVITE.
+	SessionAgreed
 	// Refresh: the shell wants an own re-INVITE with the session as it is sent to Side (session
 	// timer, moved connection). Refused silently (Ignore) while another INVITE is open.
 	Refresh
-	// HangUp: the edge ends the call (API, drain, no media, session timer). Cause, Code (final
+	// HangUp: the edge ends the call (API, drain, no media). Cause, Code (final
 	// response if the caller has none yet, 0 = by cause), Reason.
 	HangUp
 	// Panicked: the shell recovered from a panic while it worked for this call.
@@ -76,7 +79,7 @@ const (
 
 var eventNames = [...]string{"", "start", "refuse", "caller-cancelled", "caller-acked", "ack-timeout",
 	"prack-timeout", "callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "callee-queued", "callee-sent", "media-failed", "requested",
-	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "refresh", "hang-up", "panicked", "tick"}
+	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "session-agreed", "refresh", "hang-up", "panicked", "tick"}
 
 func (k EventKind) String() string { return name(eventNames[:], uint8(k)) }
 
@@ -95,6 +98,7 @@ type Event struct {
 	NoContact bool // a 2xx without a usable Contact
 	Reliable  bool // see Start, CalleeProvisional
 	Required  bool
+	Ours      bool // see SessionAgreed
 	Code      uint16
 	Reason    Reason
 	After     time.Duration

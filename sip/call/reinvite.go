@@ -152,6 +152,9 @@ func (c *Call) reinviteRejected(at time.Duration, ev Event) {
 		return
 	}
 	c.rejectReinvite(Action{Code: insideDialog(ev.Code), AtHand: true})
+	if x.from == Edge {
+		c.refreshLater(at, x.to)
+	}
 	if ev.Code == 481 || ev.Code == 408 {
 		c.lost(at, CauseDialogLost)
 	}

@@ -112,6 +112,8 @@ func (c *Call) requestAnswered(at time.Duration, ev Event) {
 		c.byeDone(at, ev, true)
 	case ev.Method == INVITE:
 		c.reinviteAnswered(at, ev)
+	case ev.Method == UPDATE && ev.Ref != 0:
+		c.refreshAnswered(at, ev)
 	case ev.Method == UPDATE:
 		c.updateAnswered(at, ev)
 	case ev.Method == PRACK: // its failure is the INVITE's, which ends by itself
@@ -136,6 +138,8 @@ func (c *Call) requestFailed(at time.Duration, ev Event) {
 		c.byeDone(at, ev, false)
 	case ev.Method == INVITE:
 		c.reinviteFailed(at, ev)
+	case ev.Method == UPDATE && ev.Ref != 0:
+		c.lost(at, ev.Cause)
 	case ev.Method == UPDATE:
 		if c.exchange.phase != updating || c.exchange.to != ev.Side {
 			c.ignore()

@@ -23,6 +23,7 @@ func (e Event) Append(b []byte) []byte {
 	b = word(b, e.NoContact, "no-contact")
 	b = word(b, e.Reliable, "reliable")
 	b = word(b, e.Required, "required")
+	b = word(b, e.Ours, "ours")
 	b = number(b, "targets=", uint64(e.Targets))
 	b = e.Reason.append(b)
 	if e.After != 0 {

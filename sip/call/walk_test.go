@@ -179,7 +179,14 @@ func (w *world) party() Event {
 		fork = 0
 	}
 	sdp := SDP(w.pick(3))
-	switch w.pick(26) {
+	switch w.pick(28) {
+	case 26, 27:
+		ours := w.pick(2) == 0
+		method := INVITE
+		if w.pick(2) == 0 {
+			method = UPDATE
+		}
+		return Event{Kind: SessionAgreed, Side: side, Fork: fork, Method: method, Ours: ours, After: time.Duration(w.pick(3)) * 90 * time.Second}
 	case 24:
 		return Event{Kind: PrackTimeout}
 	case 25:
@@ -246,6 +253,16 @@ func (w *world) react(a Action) {
 		}
 	case Bye:
 		w.later(Event{Kind: RequestAnswered, Side: a.Side, Method: BYE, Fork: a.Fork, Code: []uint16{200, 200, 481, 500}[w.pick(4)]})
+	case Update:
+		if w.pick(5) == 0 {
+			w.later(Event{Kind: RequestFailed, Side: a.Side, Method: UPDATE, Fork: a.Fork, Ref: a.Ref, Cause: CauseNoResponse})
+			return
+		}
+		answer := Event{Kind: RequestAnswered, Side: a.Side, Method: UPDATE, Fork: a.Fork, Ref: a.Ref, Code: final[w.pick(len(final))]}
+		w.later(answer)
+		if answer.Code < 300 {
+			w.later(Event{Kind: SessionAgreed, Side: a.Side, Fork: a.Fork, Method: UPDATE, Ours: true, After: 90 * time.Second})
+		}
 	case Relay:
 		if w.pick(5) == 0 {
 			w.later(Event{Kind: RequestFailed, Side: a.Side, Method: a.Method, Cause: CauseNoResponse})
