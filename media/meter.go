@@ -17,6 +17,8 @@ type meter struct {
 	events, droppedEvents atomic.Uint64 // telephone-events among packets and dropped
 	dropped, droppedBytes atomic.Uint64 // of packets and bytes, not sent on
 	reports               atomic.Uint64 // RTCP accepted
+	report                atomic.Uint64 // the party's last sender report: middle of its NTP time << 32 | when it passed, see shortTime
+	roundTrip             atomic.Int64  // to the party and back, nanoseconds; 0 = not known
 	discarded             [discards]atomic.Uint64
 }
 
@@ -109,6 +111,9 @@ func (m *meter) flow(f *Flow, clock uint32, epoch time.Time) {
 	}
 	if clock > 0 {
 		f.Jitter = time.Duration(quality&0xffffffff) * time.Second / time.Duration(clock)
+	}
+	if took := m.roundTrip.Load(); took != 0 {
+		f.RoundTrip = time.Duration(took)
 	}
 	if last := m.last.Load(); last != 0 {
 		if at := epoch.Add(time.Duration(last)); at.After(f.Last) {

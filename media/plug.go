@@ -58,6 +58,7 @@ func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) (*r
 		p.meter.rtp(packet, r.codec.clock, p.event, now)
 	case rtcpPacket:
 		bump(&p.meter.reports, 1)
+		p.reports(packet, now)
 	default:
 		p.meter.opaque(packet, now)
 	}

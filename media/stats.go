@@ -32,6 +32,7 @@ type Flow struct {
 	Events         uint64           // of Packets, telephone-events (RFC 4733)
 	Lost           uint64           // estimate from sequence numbers, RFC 3550 §A.3; never negative
 	Jitter         time.Duration    // last interarrival jitter, RFC 3550 §A.8
+	RoundTrip      time.Duration    // from us to the party and back, by its last RTCP report; 0 = it sent none
 	Last           time.Time        // when the last RTP packet came; zero = none yet
 	Discarded      [discards]uint64 // by Discard, RTP and RTCP together
 	Source         netip.AddrPort   // the RTP source locked to; invalid = none yet

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 
 	"trunkline/config"
@@ -96,6 +97,10 @@ func mediaStats(all media.Stats, from media.Side) (m trunks.MediaStats) {
 		m.Bytes += f.Bytes
 		m.Lost += f.Lost
 		m.Jitter = max(m.Jitter, f.Jitter)
+		m.RoundTrip = max(m.RoundTrip, f.RoundTrip)
+		if mos := math.Round(f.MOS()*100) / 100; mos > 0 && stream.Media == "audio" && (m.MOS == 0 || mos < m.MOS) {
+			m.MOS = mos
+		}
 		if m.Codec == "" {
 			m.Codec = f.Codec
 		}

@@ -89,6 +89,10 @@ type callCounts struct {
 	noMedia  uint64
 
 	mediaTimeouts uint64
+	mos           histogram
+	loss          histogram
+	jitter        histogram
+	roundTrip     histogram
 }
 
 func (c *counters) of(trunk string, d trunks.Direction) *callCounts {
@@ -105,6 +109,11 @@ func (c *counters) of(trunk string, d trunks.Direction) *callCounts {
 			answer:   newHistogram(answerBounds),
 			failure:  newHistogram(postDialBounds),
 			duration: newHistogram(durationBounds),
+
+			mos:       newHistogram(mosBounds),
+			loss:      newHistogram(lossBounds),
+			jitter:    newHistogram(jitterBounds),
+			roundTrip: newHistogram(roundTripBounds),
 		}
 		c.calls[key] = found
 	}
@@ -113,9 +122,17 @@ func (c *counters) of(trunk string, d trunks.Direction) *callCounts {
 
 // Upper bounds in seconds.
 var (
-	postDialBounds = []float64{.1, .25, .5, 1, 2, 3, 4, 6, 8, 12, 20, 30}
-	answerBounds   = []float64{1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120}
-	durationBounds = []float64{1, 6, 15, 30, 60, 180, 600, 1800, 3600, 7200}
+	postDialBounds  = []float64{.1, .25, .5, 1, 2, 3, 4, 6, 8, 12, 20, 30}
+	answerBounds    = []float64{1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120}
+	jitterBounds    = []float64{.001, .002, .005, .01, .02, .03, .05, .1, .2}
+	roundTripBounds = []float64{.01, .025, .05, .1, .15, .2, .3, .5, 1}
+	durationBounds  = []float64{1, 6, 15, 30, 60, 180, 600, 1800, 3600, 7200}
+)
+
+// Upper bounds without a unit: a share, and a score.
+var (
+	lossBounds = []float64{0, .001, .005, .01, .02, .03, .05, .1, .2, .5}
+	mosBounds  = []float64{1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.4}
 )
 
 // histogram counts observations below each bound; written by one goroutine.
@@ -129,14 +146,15 @@ func newHistogram(bounds []float64) histogram {
 	return histogram{bounds: bounds, buckets: make([]uint64, len(bounds)+1)}
 }
 
-func (h *histogram) observe(d time.Duration) {
-	seconds := d.Seconds()
+func (h *histogram) observe(d time.Duration) { h.add(d.Seconds()) }
+
+func (h *histogram) add(value float64) {
 	i := 0
-	for i < len(h.bounds) && seconds > h.bounds[i] {
+	for i < len(h.bounds) && value > h.bounds[i] {
 		i++
 	}
 	h.buckets[i]++
-	h.sum += seconds
+	h.sum += value
 }
 
 // countIn moves the call to one of its trunk's gauges.
@@ -175,6 +193,25 @@ func (c *session) countEnd(r *call.Record) {
 	k.duration.observe(r.Duration())
 	if c.hadMedia() && (mediaStats(c.stats, media.Caller).Packets == 0 || mediaStats(c.stats, media.Callee).Packets == 0) {
 		k.noMedia++
+	}
+	c.observeQuality(k)
+}
+
+// observeQuality adds what the trunk sent in an ended call, if it sent anything.
+func (c *session) observeQuality(k *callCounts) {
+	from := media.Callee
+	if c.direction == trunks.InboundCall {
+		from = media.Caller
+	}
+	m := mediaStats(c.stats, from)
+	if m.MOS == 0 {
+		return
+	}
+	k.mos.add(m.MOS)
+	k.loss.add(float64(m.Lost) / float64(m.Lost+m.Packets))
+	k.jitter.observe(m.Jitter)
+	if m.RoundTrip > 0 {
+		k.roundTrip.observe(m.RoundTrip)
 	}
 }
 

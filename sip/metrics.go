@@ -33,6 +33,10 @@ var (
 	answerDesc        = describe("call_answer_delay_seconds", "INVITE to the 200.", trunkLabels...)
 	failureDesc       = describe("call_failure_delay_seconds", "INVITE to the final response of calls that were not answered.", trunkLabels...)
 	durationDesc      = describe("call_duration_seconds", "Answer to end.", trunkLabels...)
+	mosDesc           = describe("rtp_mos", "Estimated listening quality of what the trunk sent, as it arrived here, of each ended call (ITU-T G.107).", trunkLabels...)
+	lossDesc          = describe("rtp_loss_ratio", "Share of the trunk's RTP packets that did not arrive, of each ended call.", trunkLabels...)
+	jitterDesc        = describe("rtp_jitter_seconds", "Interarrival jitter of the trunk's RTP at the end of each call.", trunkLabels...)
+	roundTripDesc     = describe("rtp_round_trip_seconds", "Time to the trunk's media and back by RTCP, of each ended call whose trunk sent reports.", trunkLabels...)
 	mediaTimeoutsDesc = describe("calls_media_timeout_total", "Calls ended because neither party had sent RTP for media.timeout or media.early_timeout.", trunkLabels...)
 	noMediaDesc       = describe("calls_without_media_total", "Answered calls in which one party or both sent no RTP.", trunkLabels...)
 	rejectionsDesc    = describe("call_rejections_total", "Requests that the edge itself refused.", "reason")
@@ -56,7 +60,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
-		failureDesc, durationDesc, noMediaDesc, mediaTimeoutsDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
+		failureDesc, durationDesc, noMediaDesc, mediaTimeoutsDesc, mosDesc, lossDesc, jitterDesc, roundTripDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
 		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, drainingDesc} {
 		out <- d
 	}
@@ -184,7 +188,8 @@ func (k *callCounts) add(o *callCounts) {
 	for code, n := range o.finals {
 		k.finals[code] += n
 	}
-	for _, pair := range [...][2]*histogram{{&k.postDial, &o.postDial}, {&k.answer, &o.answer}, {&k.failure, &o.failure}, {&k.duration, &o.duration}} {
+	for _, pair := range [...][2]*histogram{{&k.postDial, &o.postDial}, {&k.answer, &o.answer}, {&k.failure, &o.failure}, {&k.duration, &o.duration},
+		{&k.mos, &o.mos}, {&k.loss, &o.loss}, {&k.jitter, &o.jitter}, {&k.roundTrip, &o.roundTrip}} {
 		for i, n := range pair[1].buckets {
 			pair[0].buckets[i] += n
 		}
@@ -216,6 +221,10 @@ func (t *totals) emit(out chan<- prometheus.Metric) {
 		k.answer.emit(out, answerDesc, trunk, direction)
 		k.failure.emit(out, failureDesc, trunk, direction)
 		k.duration.emit(out, durationDesc, trunk, direction)
+		k.mos.emit(out, mosDesc, trunk, direction)
+		k.loss.emit(out, lossDesc, trunk, direction)
+		k.jitter.emit(out, jitterDesc, trunk, direction)
+		k.roundTrip.emit(out, roundTripDesc, trunk, direction)
 	}
 	for reason, n := range t.rejected {
 		counter(rejectionsDesc, n, reason)

@@ -93,7 +93,8 @@ func scan(rows *sql.Rows) (s Stored, err error) {
 	err = rows.Scan(&s.Seq, &s.ID, &direction, &trunk, &agent, &s.Caller, &s.Called, &s.Outcome, &s.EndedBy, &s.Code, &s.Reason, &refusal,
 		&started, &ringing, &answered, &ended, &s.Attempts, &s.Source, &target, &s.CallerCallID, &calleeCallID,
 		&caller.packets, &caller.bytes, &caller.lost, &caller.jitter, &caller.codec,
-		&callee.packets, &callee.bytes, &callee.lost, &callee.jitter, &callee.codec, &tries)
+		&callee.packets, &callee.bytes, &callee.lost, &callee.jitter, &callee.codec, &tries,
+		&caller.roundTrip, &caller.mos, &callee.roundTrip, &callee.mos)
 	s.Direction, s.Refusal = directionOf(direction), reasonOf(refusal.String)
 	s.Trunk, s.Agent, s.Target, s.CalleeCallID = trunk.String, agent.String, target.String, calleeCallID.String
 	s.Started, s.Ended = time.UnixMilli(started), time.UnixMilli(ended)
@@ -116,6 +117,7 @@ func timeOrZero(ms sql.NullInt64) time.Time {
 type nullableMedia struct {
 	packets, bytes, lost, jitter sql.NullInt64
 	codec                        sql.NullString
+	roundTrip, mos               sql.NullInt64
 }
 
 func (m nullableMedia) stats() trunks.MediaStats {
@@ -124,7 +126,10 @@ func (m nullableMedia) stats() trunks.MediaStats {
 		Bytes:   uint64(m.bytes.Int64),
 		Lost:    uint64(m.lost.Int64),
 		Jitter:  time.Duration(m.jitter.Int64) * time.Microsecond,
-		Codec:   m.codec.String,
+
+		RoundTrip: time.Duration(m.roundTrip.Int64) * time.Microsecond,
+		MOS:       float64(m.mos.Int64) / 100,
+		Codec:     m.codec.String,
 	}
 }
 

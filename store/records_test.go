@@ -37,7 +37,7 @@ func sampleRecord(i int) trunks.CallRecord {
 		Target:        "192.0.2.30:5080",
 		CallerCallID:  fmt.Sprintf("%x-3178@192.0.2.20", i),
 		CalleeCallID:  fmt.Sprintf("0a1b2c3d4e5f%020x", i),
-		Caller2Callee: trunks.MediaStats{Packets: 3000, Bytes: 516000, Lost: 3, Jitter: 1250 * time.Microsecond, Codec: "PCMU"},
+		Caller2Callee: trunks.MediaStats{Packets: 3000, Bytes: 516000, Lost: 3, Jitter: 1250 * time.Microsecond, Codec: "PCMU", RoundTrip: 80250 * time.Microsecond, MOS: 4.37},
 		Callee2Caller: trunks.MediaStats{Packets: 2990, Bytes: 514280, Jitter: 900 * time.Microsecond, Codec: "PCMU"},
 	}
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	columns      = "id, direction, trunk, agent, caller, called, outcome, ended_by, code, reason, refusal, started_ms, ringing_ms, answered_ms, ended_ms, attempts, source, target, caller_call_id, callee_call_id, caller_packets, caller_bytes, caller_lost, caller_jitter_us, caller_codec, callee_packets, callee_bytes, callee_lost, callee_jitter_us, callee_codec, tries"
-	columnCount  = 31
+	columns      = "id, direction, trunk, agent, caller, called, outcome, ended_by, code, reason, refusal, started_ms, ringing_ms, answered_ms, ended_ms, attempts, source, target, caller_call_id, callee_call_id, caller_packets, caller_bytes, caller_lost, caller_jitter_us, caller_codec, callee_packets, callee_bytes, callee_lost, callee_jitter_us, callee_codec, tries, caller_rtt_us, caller_mos, callee_rtt_us, callee_mos"
+	columnCount  = 35
 	rowsTogether = 32                     // rows of the larger insert: one call into C for all of them
 	writerBusy   = 250 * time.Millisecond // then the batch is tried again; Close need not wait for long
 	expireBite   = 2000                   // rows deleted in one transaction
@@ -142,6 +142,18 @@ func fill(args []driver.NamedValue, r *trunks.CallRecord) {
 	args[30].Value = nil
 	if len(r.Tries) > 0 {
 		args[30].Value = triesText(r.Tries)
+	}
+	fillQuality(args[31:33], &r.Caller2Callee)
+	fillQuality(args[33:35], &r.Callee2Caller)
+}
+
+func fillQuality(args []driver.NamedValue, m *trunks.MediaStats) {
+	args[0].Value, args[1].Value = nil, nil
+	if m.RoundTrip > 0 {
+		args[0].Value = m.RoundTrip.Microseconds()
+	}
+	if m.MOS > 0 {
+		args[1].Value = int64(m.MOS*100 + 0.5)
 	}
 }
 

@@ -73,6 +73,9 @@ type MediaStats struct {
 	Bytes   uint64        // RTP bytes forwarded, headers included
 	Lost    uint64        // packets missing by sequence number
 	Jitter  time.Duration // interarrival jitter at the end (RFC 3550 §6.4.1)
+
+	RoundTrip time.Duration // between the edge and the sender, by RTCP; 0: unknown
+	MOS       float64       // estimated listening quality of what arrived at the edge, 1 to 4.5, to the hundredth (ITU-T G.107); 0: unknown
 	Codec   string        // name in the SDP answer; empty: unknown
 }
 
