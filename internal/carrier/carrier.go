@@ -84,6 +84,16 @@ func Start(ctx context.Context, o Options) (*Carrier, error) {
 	return c, nil
 }
 
+// SetPassword changes Options.Password from the next request on, as a customer does in the carrier's dashboard.
+func (c *Carrier) SetPassword(password string) {
+	if c.digest == nil {
+		return
+	}
+	c.digest.mu.Lock()
+	defer c.digest.mu.Unlock()
+	c.digest.Password = password
+}
+
 // Addr is the address listened on.
 func (c *Carrier) Addr() netip.AddrPort { return c.phone.stack.addr }
 

@@ -30,6 +30,7 @@ type Edge struct {
 // EdgeOptions are what an edge is started with. The zero value of the rest takes what the configuration's default is.
 type EdgeOptions struct {
 	Config string   // sipgo.yaml without http and storage, which are ours
+	HTTP   string   // further keys of http, as "rate_limit: 0"
 	Data   string   // storage.directory; empty: a new folder
 	Store  string   // further keys of storage, as "commit_interval: 1s"
 	Env    []string // in addition to the test's own
@@ -73,7 +74,7 @@ func (e *Edge) bugs() {
 // Configure writes the configuration anew, for a reload. Data of the options is not looked at.
 func (e *Edge) Configure(o EdgeOptions) {
 	e.t.Helper()
-	text := fmt.Sprintf("http: {listen: %q}\nstorage: {directory: %q, %s}\n%s", e.HTTP, e.Data, o.Store, o.Config)
+	text := fmt.Sprintf("http: {listen: %q, %s}\nstorage: {directory: %q, %s}\n%s", e.HTTP, o.HTTP, e.Data, o.Store, o.Config)
 	if err := os.WriteFile(e.File, []byte(text), 0o600); err != nil {
 		e.t.Fatal(err)
 	}
