@@ -19,11 +19,13 @@ import (
 	"trunkline/media"
 	"trunkline/sip"
 	"trunkline/sip/health"
+	"trunkline/sip/probe"
 	"trunkline/sip/register"
 	"trunkline/sip/resolve"
 	"trunkline/sip/transport"
 	"trunkline/store"
 	"trunkline/trunks"
+	"trunkline/trunks/account"
 )
 
 // daemonOptions is what a daemon is made of. Two may run in one process, as tests do.
@@ -40,12 +42,18 @@ type daemon struct {
 	level   *slog.LevelVar
 	file    string
 	started config.Config // as the process began: some keys hold until it ends
-	config  config.Config // in force
 	failed  chan error    // a part that ended by itself
 
-	resolver   *resolve.Resolver
-	names      trunks.Names // in force
-	namesUntil time.Time    // when to look them up again
+	applying   sync.Mutex                    // held while something comes into force; guards what follows, which the start writes too
+	config     config.Config                 // of the file, in force
+	inventory  account.Inventory             // what organizations have, in force
+	joined     config.Config                 // both
+	names      trunks.Names                  // in force
+	namesUntil time.Time                     // when to look them up again
+	warned     string                        // what was said last about the snapshot
+	filed      atomic.Pointer[config.Config] // config, for whoever must not wait
+
+	resolver *resolve.Resolver
 
 	metrics *api.Metrics
 	http    *api.Server // nil: no HTTP
@@ -54,6 +62,7 @@ type daemon struct {
 	relay   *media.Relay // nil: signalling only
 	network *transport.Network
 	edge    *sip.Edge
+	prober  *probe.Prober
 	keeper  *register.Keeper // of the trunks that register
 	watcher *health.Watcher  // of the trunks with health.interval
 
@@ -61,7 +70,11 @@ type daemon struct {
 	stopEdge context.CancelFunc
 	running  sync.WaitGroup // the edge's goroutine
 	serving  sync.WaitGroup // the HTTP server's goroutine
-	undo     []func()       // what close does, last first
+	accounts *account.Service
+	applier  *inventory
+	stopWork context.CancelFunc // of accounts and applier
+	working  sync.WaitGroup     // their goroutines
+	undo     []func()           // what close does, last first
 }
 
 // How long closing a part may take before it is cut short.
@@ -83,27 +96,47 @@ func startDaemon(ctx context.Context, o daemonOptions) (_ *daemon, err error) {
 			d.close()
 		}
 	}()
+	d.filed.Store(&c)
 	d.metrics = api.NewMetrics(build(), d.log)
 	if err := d.openStore(); err != nil {
+		return nil, err
+	}
+	d.resolver = newResolver(c)
+	d.onClose(d.resolver.Close)
+	if err := d.openAccounts(); err != nil {
 		return nil, err
 	}
 	if err := d.openHTTP(); err != nil {
 		return nil, err
 	}
-	d.resolver = newResolver(c)
-	d.onClose(d.resolver.Close)
-	found := lookUp(ctx, d.resolver, trunks.Hosts(c))
-	d.names, d.namesUntil = found.names, found.until
-	snapshot, err := trunks.Build(c, d.names)
+	snapshot, err := d.firstSnapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.warnUnresolved(snapshot)
 	if err := d.openEdge(snapshot); err != nil {
 		return nil, err
 	}
 	d.run()
 	return d, nil
+}
+
+// firstSnapshot is what calls go by from the start: the file and what organizations have.
+func (d *daemon) firstSnapshot(ctx context.Context) (*trunks.Snapshot, error) {
+	inventory, err := d.readInventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var wrong error
+	d.inventory = inventory
+	d.joined, wrong = inventory.Join(d.config)
+	found := lookUp(ctx, d.resolver, trunks.Hosts(d.joined))
+	d.screen(d.config, inventory, found.names)
+	d.names, d.namesUntil = found.names, found.until
+	snapshot, err := trunks.Build(d.joined, d.names)
+	if err == nil {
+		d.warn(snapshot, wrong)
+	}
+	return snapshot, err
 }
 
 // openStore opens both databases.
@@ -139,7 +172,13 @@ func (d *daemon) openHTTP() (err error) {
 	if d.config.HTTP.Listen == "" {
 		return nil
 	}
-	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Registrations: d.registrations, Log: d.log})
+	identity, err := d.httpIdentity()
+	if err != nil {
+		return fmt.Errorf("http.tls: %w", err)
+	}
+	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Registrations: d.registrations,
+		Accounts: d.accounts, Traffic: traffic{calls{d}}, Limit: api.Limit{PerSecond: d.config.HTTP.RateLimit, Burst: d.config.HTTP.RateBurst},
+		TLS: identity, Version: build().Version, Log: d.log})
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
@@ -225,6 +264,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	}
 	d.keeper = register.New(d.edge, d.log)
 	d.watcher = health.New(d.edge)
+	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver})
 	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher)
 }
 
@@ -252,6 +292,7 @@ func (d *daemon) run() {
 	d.keeper.Apply(d.edge.Trunks())
 	d.watcher.Apply(d.edge.Trunks())
 	d.ready.Store(true)
+	d.startAccounts()
 	d.metrics.Reloaded(time.Now(), true)
 	for _, l := range d.network.Listeners() {
 		d.log.Info("listening", "transport", l.Proto.String(), "address", l.Addr.String(), "shown_as", l.SentBy)
@@ -265,6 +306,7 @@ func (d *daemon) run() {
 // ends. It returns how many are left.
 func (d *daemon) drain(ctx context.Context) (left int) {
 	d.ready.Store(false)
+	d.stopAccounts()
 	ctx, cancel := context.WithTimeout(ctx, d.config.Drain.Deadline.D())
 	defer cancel()
 	var unregistering sync.WaitGroup

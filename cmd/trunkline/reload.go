@@ -18,30 +18,26 @@ func (d *daemon) reload(ctx context.Context) {
 		d.refuseReload(err)
 		return
 	}
-	found := lookUp(ctx, d.resolver, trunks.Hosts(next))
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	joined, _ := d.inventory.Join(next)
+	found := lookUp(ctx, d.resolver, trunks.Hosts(joined))
 	d.keepLastGood(found.names)
-	snapshot, err := d.edge.Trunks().Rebuild(next, found.names)
-	if err != nil {
-		d.refuseReload(err)
-		return
-	}
 	if err := d.network.ReloadTLS(); err != nil {
 		d.refuseReload(err)
 		return
 	}
 	changes := config.Diff(d.config, next)
 	restart := config.Diff(d.started, next).Restart
-	if err := d.edge.Reload(snapshot); err != nil {
+	d.warned = "" // say again what is wrong
+	if err := d.apply(next, d.inventory, found.names); err != nil {
 		d.refuseReload(err)
 		return
 	}
-	d.keeper.Apply(snapshot)
-	d.watcher.Apply(snapshot)
-	d.names, d.namesUntil, d.config = found.names, found.until, next
+	d.namesUntil = found.until
 	if d.level != nil {
 		d.level.Set(next.Log.Level)
 	}
-	d.warnUnresolved(snapshot)
 	d.metrics.Reloaded(time.Now(), true)
 	d.log.Info("configuration reloaded",
 		"trunks", summary(changes.Trunks), "agents", summary(changes.Agents), "numbers", summary(changes.Numbers), "keys", changes.Keys)

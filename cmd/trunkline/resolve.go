@@ -94,7 +94,11 @@ func buildFor(ctx context.Context, c config.Config) (*trunks.Snapshot, error) {
 }
 
 // refreshIn is how long the names in force are good for.
-func (d *daemon) refreshIn() time.Duration { return time.Until(d.namesUntil) }
+func (d *daemon) refreshIn() time.Duration {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	return time.Until(d.namesUntil)
+}
 
 // keepLastGood gives names that cannot be resolved now the servers they had: a resolver that is down must not take trunks away.
 func (d *daemon) keepLastGood(names trunks.Names) {
@@ -105,29 +109,33 @@ func (d *daemon) keepLastGood(names trunks.Names) {
 	}
 }
 
-// applyNames swaps the snapshot if a name stands for something else now. What was looked up for another configuration than the one in
-// force is of no use.
+// applyNames swaps the snapshot if a name stands for something else now. Names that came up since the look-up began stay as they are.
 func (d *daemon) applyNames(found lookedUp) {
-	if !slices.Equal(found.hosts, trunks.Hosts(d.config)) {
-		return
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	wanted := trunks.Hosts(d.joined)
+	names := make(trunks.Names, len(wanted))
+	for _, host := range wanted {
+		if servers, ok := found.names[host]; ok {
+			names[host] = servers
+		} else if servers, ok := d.names[host]; ok {
+			names[host] = servers // the last good ones
+		}
 	}
 	d.namesUntil = found.until
-	d.keepLastGood(found.names)
-	if maps.EqualFunc(found.names, d.names, slices.Equal) {
+	if maps.EqualFunc(names, d.names, slices.Equal) {
 		return
 	}
-	snapshot, err := d.edge.Trunks().Rebuild(d.config, found.names)
-	if err != nil {
+	if err := d.apply(d.config, d.inventory, names); err != nil {
 		d.log.Error("new addresses of host names could not be applied", "error", err)
 		return
 	}
-	if err := d.edge.Reload(snapshot); err != nil {
-		d.log.Error("new addresses of host names could not be applied", "error", err)
-		return
-	}
-	d.keeper.Apply(snapshot)
-	d.watcher.Apply(snapshot)
-	d.names = found.names
-	d.warnUnresolved(snapshot)
 	d.log.Info("addresses of host names have changed")
+}
+
+// hosts are the names to look up again.
+func (d *daemon) hosts() []trunks.Host {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	return trunks.Hosts(d.joined)
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"trunkline/config"
-	"trunkline/trunks"
 )
 
 func newServe() *cobra.Command {
@@ -81,7 +80,7 @@ func serve(ctx context.Context, c config.Config, file string, log *slog.Logger, 
 			return drainUntilSignal(ctx, d, signals)
 		case <-refresh.C:
 			refresh.Reset(latestRefresh) // found sets it right
-			hosts := trunks.Hosts(d.config)
+			hosts := d.hosts()
 			looking.Go(func() { // ends after resolveLimit at the latest
 				select {
 				case found <- lookUp(lookUps, d.resolver, hosts):

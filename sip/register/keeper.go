@@ -173,3 +173,14 @@ func (k *Keeper) granted(trunk string, took time.Duration) {
 	d.add(took)
 	k.counting.Unlock()
 }
+
+// Of returns the registration of one trunk, by its name; false when it does not register.
+func (k *Keeper) Of(trunk string) (Status, bool) {
+	k.mu.Lock()
+	r := k.trunks[trunk]
+	k.mu.Unlock()
+	if r == nil {
+		return Status{}, false
+	}
+	return r.current(), true
+}
