@@ -46,14 +46,16 @@ type Traffic interface {
 
 // Pace is the live state of a limit of calls per second.
 type Pace struct {
-	Key     string   `json:"key" doc:"cps_key, or the trunk's own name where it has none."`
-	Trunks  []string `json:"trunks" nullable:"false"`
-	Limit   float64  `json:"limit" doc:"Calls per second; the smallest of its trunks'."`
-	Used    int      `json:"used" doc:"Calls admitted in the last second."`
-	Peak    int      `json:"peak" doc:"Most calls in any second that began in the last minute."`
-	Waiting int      `json:"waiting" doc:"Calls that wait for their turn now."`
-	Delayed uint64   `json:"delayed" doc:"Calls that waited and went out, since the start."`
-	Refused uint64   `json:"refused" doc:"Calls refused since the start: no room to wait, or the deadline came first."`
+	Key              string   `json:"key" doc:"cps_key, or the trunk's own name where it has none."`
+	Trunks           []string `json:"trunks" nullable:"false"`
+	Limit            float64  `json:"limit" doc:"Calls per second; the smallest of its trunks'."`
+	Rate             float64  `json:"rate" doc:"Calls per second in force: the limit, or less while the carrier refuses that many."`
+	Used             int      `json:"used" doc:"Calls admitted in the last second."`
+	Peak             int      `json:"peak" doc:"Most calls in any second that began in the last minute."`
+	Waiting          int      `json:"waiting" doc:"Calls that wait for their turn now."`
+	Delayed          uint64   `json:"delayed" doc:"Calls that waited and went out, since the start."`
+	Refused          uint64   `json:"refused" doc:"Calls refused since the start: no room to wait, or the deadline came first."`
+	RefusedByCarrier uint64   `json:"refused_by_carrier" doc:"Calls within the limit that the carrier refused for their number a second, since the start."`
 }
 
 // Explanation is the way of an INVITE through the gates.

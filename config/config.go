@@ -150,11 +150,14 @@ type Trunk struct {
 	Register         bool         `yaml:"register"`
 	RegisterExpires  Duration     `yaml:"register_expires"` // asked for; the registrar's answer rules
 	SourceAddresses  []Source     `yaml:"source_addresses"`
-	CPSLimit         *float64     `yaml:"cps_limit"` // calls per second, may be a fraction; nil: not paced
-	CPSKey           string       `yaml:"cps_key"`   // trunks with the same key share one limit; empty: the trunk's own
-	CPSBurst         int          `yaml:"cps_burst"` // calls that may go out at once after a pause; 0: always evenly spaced
-	CPSWait          Duration     `yaml:"cps_wait"`  // how long a call above the limit waits for its turn; 0: it is refused at once
-	MaxCalls         *int         `yaml:"max_calls"` // calls in progress on this trunk; nil: no limit
+	CPSLimit         *float64     `yaml:"cps_limit"`   // calls per second, may be a fraction; nil: not paced
+	CPSKey           string       `yaml:"cps_key"`     // trunks with the same key share one limit; empty: the trunk's own
+	CPSBurst         int          `yaml:"cps_burst"`   // calls that may go out at once after a pause; 0: always evenly spaced
+	CPSWait          Duration     `yaml:"cps_wait"`    // how long a call above the limit waits for its turn; 0: it is refused at once
+	CPSOver          CPSOver      `yaml:"cps_over"`    // what a call above the limit does
+	CPSCounts        CPSCounts    `yaml:"cps_counts"`  // what one admission pays for
+	CPSBackoff       CPSBackoff   `yaml:"cps_backoff"` // which refusals of the carrier slow the key down
+	MaxCalls         *int         `yaml:"max_calls"`   // calls in progress on this trunk; nil: no limit
 	NumberFormat     NumberFormat `yaml:"number_format"`
 	CountryCode      string       `yaml:"country_code"`    // digits; completes numbers that come in national form
 	NationalPrefix   string       `yaml:"national_prefix"` // digits before a national number, as 0 in Germany and 1 in North America
@@ -264,6 +267,9 @@ type (
 	NumberFormat  string
 	Oversize      string
 	Redirect      string
+	CPSOver       string
+	CPSCounts     string
+	CPSBackoff    string
 	Latch         string
 	VonageAuth    string
 	SRTP          string
@@ -297,6 +303,17 @@ const (
 
 	VonageBasic VonageAuth = "basic" // key and secret by HTTP Basic
 	VonageQuery VonageAuth = "query" // in the query, for accounts that want it so
+
+	OverWait   CPSOver = "wait"   // it waits for its turn, up to cps_wait, and is refused then
+	OverReject CPSOver = "reject" // it is refused at once
+	OverSpill  CPSOver = "spill"  // it goes to the number's next route, and waits where none is left
+
+	CountAttempts CPSCounts = "attempts" // an attempt to reach the callee, whose challenge is answered for nothing
+	CountInvites  CPSCounts = "invites"  // each INVITE on the wire but its repetitions
+
+	BackoffMarked CPSBackoff = "marked" // 429, and 503 with Retry-After or in the carrier's words for too many calls a second
+	BackoffAny    CPSBackoff = "any"    // every 503 as well
+	BackoffNever  CPSBackoff = "never"
 
 	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
 	RedirectRefuse Redirect = "refuse" // the caller hears 480

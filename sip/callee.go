@@ -61,7 +61,7 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 		c.fromValue(invite), t.to, t.uri, s.edge.contactOf(c.callee.trunk, c.callee.flow))
 	c.preloadRoute()
 	c.waitingBody = a.Body
-	if !c.paced(now, a.Attempt) {
+	if !c.paced(now, a.Attempt, false) {
 		return
 	}
 	if err := c.sendInvite(now, invite, a.Attempt, a.Body); err != nil {
@@ -198,16 +198,20 @@ func bodyKind(c *session, invite *wire.Message) string {
 // inviteAgain sends the INVITE of an attempt again: with credentials, or another
 // way.
 func (c *session) inviteAgain(now time.Time, attempt uint8) {
-	body := bodyAgain
-	if c.lateOffer {
-		body = call.BodyNone
-	}
-	if err := c.sendInvite(now, c.original(), attempt, body); err != nil {
+	if err := c.sendInvite(now, c.original(), attempt, c.bodyAgain()); err != nil {
 		c.inviteUnsent(attempt, err)
 		c.step(now, c.takeNext())
 		return
 	}
 	c.step(now, call.Event{Kind: call.CalleeSent, Attempt: attempt})
+}
+
+// bodyAgain is the body of an INVITE that is sent again.
+func (c *session) bodyAgain() call.Body {
+	if c.lateOffer {
+		return call.BodyNone
+	}
+	return bodyAgain
 }
 
 // oversize reports whether a request is to move from UDP to TCP, by the trunk's

@@ -138,6 +138,6 @@ func (d Desk) Turn(now time.Time, t *trunks.Trunk, wait time.Duration, f func(no
 	s.serveQueues(now)
 	return func() {
 		gone = true
-		w.Leave()
+		key.Leave(w)
 	}
 }

@@ -154,8 +154,8 @@ func (e *Edge) Run(ctx context.Context) error {
 type ways struct {
 	timers map[string]*transaction.Timers // by trunk
 	peers  map[string]*transport.Peer     // by trunk, for TLS
-	keys   map[string]*pace.Key           // by trunk; none: not paced
-	byName map[string]*pace.Key
+	keys   map[string]pace.Limiter        // by trunk; none: not paced
+	byName map[string]pace.Limiter
 	agents map[string][]destination // by agent, as its Destinations
 
 	bindings      bindings

@@ -21,6 +21,7 @@ import (
 	"trunkline/sip"
 	"trunkline/sip/health"
 	"trunkline/trunks"
+	"trunkline/trunks/pace"
 )
 
 var verbose = flag.Bool("edge-log", false, "show the edge's own log in flow tests")
@@ -74,7 +75,7 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 		t.Fatal(err)
 	}
 	e.watcher = health.New(e.Edge)
-	e.metrics.MustRegister(e.Edge.Collector(), e.watcher)
+	e.metrics.MustRegister(e.Edge.Collector(), e.watcher, pace.Collector(e.PaceKeys))
 	return e
 }
 

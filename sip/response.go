@@ -59,7 +59,8 @@ func causeOf(f transaction.Failure) call.Cause {
 func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) {
 	s := c.shard
 	c.callee.learnFlow(s.at)
-	c.heardFrom(now, m, attempt)
+	hurried := m.Status >= 400 && c.tooFast(now, m, attempt)
+	c.heardFrom(now, m, attempt, hurried)
 	switch {
 	case m.Status == 100:
 		c.step(now, call.Event{Kind: call.CalleeProvisional, Attempt: attempt, Code: 100})
@@ -89,6 +90,7 @@ func (c *session) inviteResponse(now time.Time, m *wire.Message, attempt uint8) 
 			SDP: c.sdpOf(m), NoContact: !hasContact(m)})
 		c.answeredBy(now, m, fork)
 	case c.challenged(now, m, attempt), c.intervalRefused(now, m, attempt):
+	case hurried && c.sentAgain(now, attempt):
 	default:
 		c.triedWith(attempt, uint16(m.Status), call.CauseNone)
 		c.acceptedInvite(now, m, attempt)

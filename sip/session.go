@@ -41,8 +41,11 @@ type session struct {
 	atHand         opened               // the in-dialog request at hand
 
 	waiter      *pace.Waiter // while the INVITE waits for its turn
+	waitsFor    pace.Limiter // that waiter waits for
 	waitingBody call.Body    // what it will carry
-	key         *pace.Key    // that admitted the INVITE; nil once it is told when it was sent
+	key         pace.Limiter // that admitted the INVITE; nil: none
+	admitted    bool         // and is to be told when it was sent
+	slowed      bool         // the carrier has refused the call once for its pace, and it was sent again
 	ticket      pace.Ticket
 
 	invite    []byte // the caller's INVITE, kept until the call is answered or over

@@ -34,9 +34,9 @@ type shard struct {
 	generation uint32
 	current    *session // the call being stepped
 
-	queued    map[*pace.Key]struct{} // limits that calls of this shard wait for
-	turnDue   time.Time              // when the next of them is due; zero: nobody waits
-	turnTimer *time.Timer            // wakes the shard then
+	queued    map[pace.Limiter]struct{} // limits that calls of this shard wait for
+	turnDue   time.Time                 // when the next of them is due; zero: nobody waits
+	turnTimer *time.Timer               // wakes the shard then
 
 	accounts  map[string]account // by trunk
 	outside   map[uint64]*Outside
@@ -73,7 +73,7 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		edge: e, index: index, port: port, log: e.options.Log,
 		random:    mathrand.NewChaCha8(seed),
 		accounts:  map[string]account{},
-		queued:    map[*pace.Key]struct{}{},
+		queued:    map[pace.Limiter]struct{}{},
 		outside:   map[uint64]*Outside{},
 		trace:     newTrace(e.options.Trace / e.options.Shards),
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},

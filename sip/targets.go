@@ -255,12 +255,16 @@ func (c *session) latest(attempt uint8) bool { return int(attempt) == len(c.atte
 
 // heardFrom learns from a response to our INVITE how its target is. A 503 that
 // names a time has it rest that long (RFC 3261 §21.5.4); one that does not is
-// about this call alone.
-func (c *session) heardFrom(now time.Time, m *wire.Message, attempt uint8) {
+// about this call alone. One that is about our pace, hurried, is the limit's.
+func (c *session) heardFrom(now time.Time, m *wire.Message, attempt uint8, hurried bool) {
 	if !c.latest(attempt) {
 		return
 	}
 	c.unheard = false
+	if hurried {
+		c.shard.edge.rests.Worked(c.callee.flow.Remote)
+		return
+	}
 	c.judgeAnswer(now, m.Status)
 	c.shard.heardFrom(now, c.callee.flow.Remote, m)
 }

@@ -68,9 +68,9 @@ func (t traffic) Paces(s api.Scope) []api.Pace {
 		if _, own, shared := strings.Cut(name, "/"); shared { // "<organization>/<key>": a key is its organization's
 			shown = own
 		}
-		counts := key.Counts()
-		states = append(states, api.Pace{Key: shown, Trunks: members[name], Limit: key.Limit().Rate, Used: key.Used(now), Peak: key.Peak(now),
-			Waiting: counts.Waiting, Delayed: counts.Delayed, Refused: counts.Rejected})
+		k := key.Stats(now)
+		states = append(states, api.Pace{Key: shown, Trunks: members[name], Limit: k.Limit.Rate, Rate: k.Rate, Used: k.Used, Peak: k.Peak,
+			Waiting: k.Counts.Waiting, Delayed: k.Counts.Delayed, Refused: k.Counts.Rejected, RefusedByCarrier: k.Counts.Refused})
 	}
 	return states
 }

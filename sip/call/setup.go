@@ -205,7 +205,7 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 		ev.Cause = CauseUnresolved // the number is routed, its target cannot be reached: 503, not 404
 	case CauseLimit, CauseUnresolved:
 	case CauseThrottled:
-		moves = false
+		moves = ev.Targets > 0
 	default:
 		unsent, moves = false, c.opts.Failover.OnTimeout() && !c.listened
 	}

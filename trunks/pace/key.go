@@ -13,12 +13,12 @@ type Limit struct {
 	Queue int     // admissions that may wait; 0: twice the rate, at least 1; negative: none
 }
 
-// window and count of the guard: at most count admissions in any window. For a
-// whole rate that is N in any rolling second; for 2.5 it is 3 in 1.2 s, for 0.5
-// it is 1 in 2 s, so the rate holds in the long run too.
-func (l Limit) guard() (count int, window time.Duration) {
-	count = max(1, int(math.Ceil(l.Rate)))
-	return count, time.Duration(math.Ceil(float64(count)/l.Rate*float64(time.Second))) + margin
+// guard: at most count admissions in any window. For a whole rate that is N in any
+// rolling second; for 2.5 it is 3 in 1.2 s, for 0.5 it is 1 in 2 s, so the rate
+// holds in the long run too.
+func guard(rate float64) (count int, window time.Duration) {
+	count = max(1, int(math.Ceil(rate)))
+	return count, time.Duration(math.Ceil(float64(count)/rate*float64(time.Second))) + margin
 }
 
 const (
@@ -30,8 +30,8 @@ const (
 	slack = 20 * time.Millisecond
 )
 
-func (l Limit) spacing() time.Duration {
-	return time.Duration(float64(time.Second) / l.Rate)
+func spacing(rate float64) time.Duration {
+	return time.Duration(float64(time.Second) / rate)
 }
 
 func (l Limit) queue() int {
@@ -44,22 +44,48 @@ func (l Limit) queue() int {
 	return l.Queue
 }
 
-// Key is one limit and what it has admitted.
+// Key is one limit and what it has admitted, for one process: a Limiter.
 type Key struct {
 	mu     sync.Mutex
+	origin time.Time
 	limit  Limit
-	window time.Duration
-	space  time.Duration
-	ring   []time.Time // when the last admissions were sent, by number modulo its length
-	next   uint64      // number of the next admission
-	passed time.Time   // the latest sending among the admissions that left the ring
-	era    uint32      // counts changes of the ring, so that old tickets are known
-	paced  time.Time   // when the next one is due by spacing
-	turns  []*member   // members with somebody waiting, next turn first
+	ring   []moment  // when the last admissions were sent, by number modulo its length; nil: no limit
+	next   uint64    // number of the next admission
+	passed moment    // the latest sending among the admissions that left the ring
+	era    uint32    // counts changes of the ring, so that old tickets are known
+	paced  moment    // when the next one is due by spacing
+	turns  []*member // members with somebody waiting, next turn first
 	byName map[string]*member
 	queued int
 	counts Counts
+	waits  Waits
 	peaks  peak
+
+	// What is in force: the limit, or less while the carrier wants less.
+	count   int // admissions in any window
+	window  time.Duration
+	space   time.Duration
+	learned learned
+}
+
+// moment is the time since the key's origin, an hour before it was first asked;
+// 0: never.
+type moment = time.Duration
+
+// at is the moment of t. k.mu is held.
+func (k *Key) at(t time.Time) moment {
+	if k.origin.IsZero() {
+		k.origin = t.Add(-time.Hour)
+	}
+	return t.Sub(k.origin)
+}
+
+// time is when a moment is. k.mu is held.
+func (k *Key) time(m moment) time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return k.origin.Add(m)
 }
 
 // member is one trunk's queue.
@@ -74,6 +100,7 @@ type Counts struct {
 	Delayed  uint64 // admitted after a wait
 	Rejected uint64 // no room to wait, or the deadline came first
 	Left     uint64 // gave up while waiting
+	Refused  uint64 // admitted, and refused by the carrier for its pace
 	Waiting  int
 }
 
@@ -84,51 +111,56 @@ func NewKey(l Limit) *Key {
 	return k
 }
 
-// Configure changes the limit. Who waits goes on waiting, and what was admitted in
-// the last second still counts.
+// Configure changes the limit. Who waits goes on waiting, what was admitted in
+// the last second still counts, and what the carrier taught is forgotten.
 func (k *Key) Configure(l Limit) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l == k.limit && k.ring != nil {
 		return
 	}
-	k.limit = l
+	k.limit, k.learned = l, learned{}
 	if l.Rate <= 0 {
-		k.ring, k.window, k.space = nil, 0, 0
+		k.ring, k.count, k.window, k.space = nil, 0, 0, 0
 		return
 	}
-	count, window := l.guard()
-	ring := make([]time.Time, count)
+	k.apply(l.Rate)
+	ring := make([]moment, k.count)
 	// The newest of the old admissions go to the end, so that ring[0] is the oldest.
-	newest := time.Time{}
-	for i := range min(count, len(k.ring)) {
-		ring[count-1-i] = k.ring[(k.next-1-uint64(i)+uint64(2*len(k.ring)))%uint64(len(k.ring))]
-		newest = later(newest, ring[count-1-i])
+	newest := moment(0)
+	for i := range min(len(ring), len(k.ring)) {
+		ring[len(ring)-1-i] = k.ring[k.place(uint64(1+i))]
+		newest = max(newest, ring[len(ring)-1-i])
 	}
-	k.ring, k.next, k.window, k.space = ring, 0, window, l.spacing()
-	k.passed = time.Time{}
+	k.ring, k.next = ring, 0
+	k.passed = 0
 	k.era++
-	if k.paced.Sub(newest) > k.space {
-		k.paced = newest.Add(k.space)
-	}
+	k.paced = min(k.paced, newest+k.space)
 }
 
-// Limit returns the limit in force.
-func (k *Key) Limit() Limit {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.limit
+// apply puts a rate in force, at most that of the limit. k.mu is held.
+func (k *Key) apply(rate float64) {
+	k.count, k.window = guard(rate)
+	k.space = spacing(rate)
+	k.learned.rate = rate
+}
+
+// place is where in the ring the admission stands that is back numbers before the
+// next one; back is at most the ring's length. k.mu is held.
+func (k *Key) place(back uint64) uint64 {
+	return (k.next + uint64(len(k.ring)) - back) % uint64(len(k.ring))
 }
 
 // due returns when one more may go out. k.mu is held.
-func (k *Key) due() time.Time {
+func (k *Key) due() moment {
 	// A call that was sent late, after some that were admitted later, counts for
 	// all those too; hence passed.
-	oldest := later(k.passed, k.ring[k.next%uint64(len(k.ring))])
-	if oldest.IsZero() {
-		return k.paced
+	oldest := max(k.passed, k.ring[k.place(uint64(k.count))])
+	next := max(k.paced, k.learned.pause)
+	if oldest == 0 {
+		return next
 	}
-	return later(k.paced, oldest.Add(k.window))
+	return max(next, oldest+k.window)
 }
 
 // Ticket names an admission, for Sent.
@@ -147,32 +179,37 @@ func (k *Key) Sent(t Ticket, at time.Time) {
 		return
 	}
 	if k.next-t.number > uint64(len(k.ring)) {
-		k.passed = later(k.passed, at)
+		k.passed = max(k.passed, k.at(at))
 		return
 	}
 	place := &k.ring[t.number%uint64(len(k.ring))]
-	*place = later(*place, at)
+	*place = max(*place, k.at(at))
 }
 
 // book notes an admission at now. k.mu is held.
-func (k *Key) book(now time.Time) Ticket {
+func (k *Key) book(now moment) Ticket {
 	t := Ticket{k.next, k.era}
-	place := &k.ring[k.next%uint64(len(k.ring))]
-	k.passed = later(k.passed, *place)
-	*place = now
+	i := k.next % uint64(len(k.ring))
+	k.passed = max(k.passed, k.ring[i])
+	k.ring[i] = now
+	if k.learned.refused != nil {
+		k.learned.refused[i] = false
+	}
 	k.next++
 	k.peaks.add(now)
 	// Spacing: with a burst of b, up to b-1 spaces may have been saved up.
-	saved := max(time.Duration(max(k.limit.Burst, 1)-1)*k.space, slack)
-	k.paced = later(k.paced, now.Add(-saved)).Add(k.space)
+	saved := max(time.Duration(k.burst()-1)*k.space, slack)
+	k.paced = max(k.paced, now-saved) + k.space
 	return t
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// burst is how many may go out without spacing: none while the carrier wants less
+// than the limit. k.mu is held.
+func (k *Key) burst() int {
+	if k.learned.rate < k.limit.Rate {
+		return 1
 	}
-	return b
+	return max(k.limit.Burst, 1)
 }
 
 // Admit asks for one admission now. It returns true and books it, or false: the
@@ -180,59 +217,52 @@ func later(a, b time.Time) time.Time {
 func (k *Key) Admit(now time.Time) (Ticket, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	at := k.at(now)
 	if k.ring == nil {
 		k.counts.Admitted++
-		k.peaks.add(now)
+		k.waits.observe(0)
+		k.peaks.add(at)
 		return Ticket{}, true
 	}
-	if k.queued > 0 || k.due().After(now) {
+	k.grow(at)
+	if k.queued > 0 || k.due() > at {
 		return Ticket{}, false
 	}
 	k.counts.Admitted++
-	return k.book(now), true
+	k.waits.observe(0)
+	return k.book(at), true
 }
 
-// Available returns how many admissions would be granted at once at now, 0 to
-// Burst.
-func (k *Key) Available(now time.Time) int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+// available is how many admissions would be granted at once at now, 0 to Burst.
+// k.mu is held.
+func (k *Key) available(now moment) int {
 	if k.ring == nil {
 		return math.MaxInt
 	}
-	if k.queued > 0 || k.due().After(now) {
+	if k.queued > 0 || k.due() > now {
 		return 0
 	}
-	saved := int(now.Sub(k.paced)/k.space) + 1
-	return min(saved, max(k.limit.Burst, 1))
+	saved := int((now-k.paced)/k.space) + 1
+	return min(saved, k.burst())
 }
 
-// Peak returns the most admissions in any one second that began in the last
-// minute.
-func (k *Key) Peak(now time.Time) int {
+// Stats implements Limiter.
+func (k *Key) Stats(now time.Time) Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.peaks.max(now)
+	at := k.at(now)
+	k.grow(at)
+	s := Stats{Limit: k.limit, Rate: k.learned.rate, Counts: k.counts, Waits: k.waits, Available: k.available(at), Peak: k.peaks.max(at), Used: k.used(at)}
+	s.Counts.Waiting = k.queued
+	return s
 }
 
-// Used returns how many of the admissions of the second before now stand: what the carrier has counted in it.
-func (k *Key) Used(now time.Time) (n int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	since := now.Add(-time.Second)
+// used is how many of the admissions of the second before now stand: what the carrier has counted in it. k.mu is held.
+func (k *Key) used(now moment) (n int) {
 	for _, at := range k.ring {
-		if at.After(since) {
+		if at > 0 && now-at < time.Second {
 			n++
 		}
 	}
 	return n
-}
-
-// Counts returns the totals.
-func (k *Key) Counts() Counts {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	c := k.counts
-	c.Waiting = k.queued
-	return c
 }

@@ -17,14 +17,14 @@ const (
 	peakMinute = 600
 )
 
-func (p *peak) add(now time.Time) {
+func (p *peak) add(now moment) {
 	p.move(now)
 	p.steps[p.last%peakSteps]++
 }
 
 // move clears the steps that have passed since the last call.
-func (p *peak) move(now time.Time) {
-	step := now.UnixNano() / int64(peakStep)
+func (p *peak) move(now moment) {
+	step := int64(now / peakStep)
 	if step <= p.last {
 		return
 	}
@@ -34,7 +34,7 @@ func (p *peak) move(now time.Time) {
 	p.last = step
 }
 
-func (p *peak) max(now time.Time) int {
+func (p *peak) max(now moment) int {
 	p.move(now)
 	best, sum := 0, 0
 	for i := range peakMinute {

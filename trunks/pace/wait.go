@@ -1,17 +1,21 @@
 package pace
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Waiter is one caller in a queue. Its result is told once, by Granted or
-// Expired, by whoever calls Key.Serve; not when it left before.
+// Expired, by whoever calls Serve; not when it left before.
 type Waiter struct {
 	Deadline time.Time // when waiting makes no sense any more
+	UnderWay bool      // the call was admitted before and needs one more: it goes before its trunk's others
 	// Serve calls one of these without holding the key's lock.
 	Granted func(Ticket)
 	Expired func()
 
-	key    *Key
 	member *member
+	since  moment
 }
 
 // Wait queues w for the trunk named; false, and a rejection counted, when the
@@ -19,21 +23,21 @@ type Waiter struct {
 // trunk that has less in it than another: the newest of the longest loses its
 // place. The owner must see to it that Serve is called at Next.
 func (k *Key) Wait(now time.Time, trunk string, w *Waiter) bool {
-	ok, lost := k.wait(trunk, w)
+	ok, lost := k.wait(now, trunk, w)
 	if lost != nil {
 		lost.Expired()
 	}
 	return ok
 }
 
-func (k *Key) wait(trunk string, w *Waiter) (ok bool, lost *Waiter) {
+func (k *Key) wait(now time.Time, trunk string, w *Waiter) (ok bool, lost *Waiter) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.ring == nil || k.expected(trunk).After(w.Deadline) {
+	if k.ring == nil || k.expected(trunk, w.UnderWay) > k.at(w.Deadline) {
 		k.counts.Rejected++
 		return false, nil
 	}
-	if k.queued >= k.limit.queue() {
+	if k.full(w) {
 		if lost = k.makeRoom(trunk); lost == nil {
 			k.counts.Rejected++
 			return false, nil
@@ -48,10 +52,31 @@ func (k *Key) wait(trunk string, w *Waiter) (ok bool, lost *Waiter) {
 	if len(m.waiting) == 0 {
 		k.turns = append(k.turns, m)
 	}
-	m.waiting = append(m.waiting, w)
-	w.key, w.member = k, m
+	m.add(w)
+	w.member, w.since = m, k.at(now)
 	k.queued++
 	return true, lost
+}
+
+// full reports whether there is no room for w. Calls under way find as much room
+// again: at most a limit's worth of them can come back in the time one takes.
+// k.mu is held.
+func (k *Key) full(w *Waiter) bool {
+	room := k.limit.queue()
+	if w.UnderWay {
+		room *= 2
+	}
+	return k.queued >= room
+}
+
+// add queues w, one under way before those that are not.
+func (m *member) add(w *Waiter) {
+	i := len(m.waiting)
+	if w.UnderWay {
+		for i = 0; i < len(m.waiting) && m.waiting[i].UnderWay; i++ {
+		}
+	}
+	m.waiting = slices.Insert(m.waiting, i, w)
 }
 
 // makeRoom takes the newest waiter out of the longest queue if that is longer
@@ -78,9 +103,9 @@ func (k *Key) makeRoom(trunk string) *Waiter {
 // expected is when one more of that trunk would be served, if all before it are:
 // the trunks take turns, so a long queue of another does not count in full. It is
 // what spares a caller a wait in vain. k.mu is held.
-func (k *Key) expected(trunk string) time.Time {
+func (k *Key) expected(trunk string, underWay bool) moment {
 	place := 1 // in its own queue
-	if m := k.byName[trunk]; m != nil {
+	if m := k.byName[trunk]; m != nil && !underWay {
 		place += len(m.waiting)
 	}
 	before := place - 1
@@ -89,7 +114,7 @@ func (k *Key) expected(trunk string) time.Time {
 			before += min(len(m.waiting), place)
 		}
 	}
-	return k.due().Add(time.Duration(before) * k.space)
+	return k.due() + time.Duration(before)*k.space
 }
 
 // Expected returns when a call of that trunk that asks now would be admitted.
@@ -99,16 +124,12 @@ func (k *Key) Expected(now time.Time, trunk string) time.Time {
 	if k.ring == nil {
 		return now
 	}
-	return later(now, k.expected(trunk))
+	return k.time(max(k.at(now), k.expected(trunk, false)))
 }
 
 // Leave takes w out of its queue: the caller gave up. It reports false when w was
 // told its result before, or is just being told.
-func (w *Waiter) Leave() bool {
-	k := w.key
-	if k == nil {
-		return false
-	}
+func (k *Key) Leave(w *Waiter) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.remove(w) {
@@ -157,11 +178,14 @@ func (k *Key) Next() (time.Time, bool) {
 	}
 	next := k.due()
 	for _, m := range k.turns {
-		if d := m.waiting[0].Deadline; d.Before(next) {
-			next = d
+		for _, w := range m.waiting {
+			next = min(next, k.at(w.Deadline))
+			if !w.UnderWay {
+				break // those behind have come later, and their trunk gives them as long
+			}
 		}
 	}
-	return next, true
+	return k.time(next), true
 }
 
 // Serve admits who is due at now, one from each trunk in turn, and tells those
@@ -189,7 +213,9 @@ func (k *Key) serveOne(now time.Time) func() {
 			}
 		}
 	}
-	if k.queued == 0 || k.ring != nil && k.due().After(now) {
+	at := k.at(now)
+	k.grow(at)
+	if k.queued == 0 || k.ring != nil && k.due() > at {
 		return nil
 	}
 	m := k.turns[0]
@@ -200,8 +226,9 @@ func (k *Key) serveOne(now time.Time) func() {
 	}
 	var ticket Ticket
 	if k.ring != nil {
-		ticket = k.book(now)
+		ticket = k.book(at)
 	}
 	k.counts.Delayed++
+	k.waits.observe(at - w.since)
 	return func() { w.Granted(ticket) }
 }
