@@ -3,7 +3,6 @@ package sip
 import (
 	"time"
 
-	"trunkline/config"
 	"trunkline/sip/call"
 	"trunkline/sip/digest"
 	"trunkline/sip/wire"
@@ -66,13 +65,6 @@ func (c *session) challenged(now time.Time, m *wire.Message, attempt uint8) bool
 	}
 	if c.machine.State() == call.Ending {
 		return false // the caller has given up; nothing is to be sent again
-	}
-	if t := c.callee.trunk; t.CPSCounts == config.CountInvites {
-		c.waitingBody = c.bodyAgain()
-		if !c.paced(now, attempt, true) {
-			c.step(now, c.takeNext())
-			return true
-		}
 	}
 	c.inviteAgain(now, attempt)
 	return true

@@ -196,8 +196,15 @@ func bodyKind(c *session, invite *wire.Message) string {
 }
 
 // inviteAgain sends the INVITE of an attempt again: with credentials, or another
-// way.
+// way. Where the limit counts each INVITE it has to wait for its turn.
 func (c *session) inviteAgain(now time.Time, attempt uint8) {
+	if t := c.callee.trunk; t != nil && t.CPSCounts == config.CountInvites {
+		c.waitingBody = c.bodyAgain()
+		if !c.paced(now, attempt, true) {
+			c.step(now, c.takeNext())
+			return
+		}
+	}
 	if err := c.sendInvite(now, c.original(), attempt, c.bodyAgain()); err != nil {
 		c.inviteUnsent(attempt, err)
 		c.step(now, c.takeNext())
