@@ -107,6 +107,9 @@ func faultFrom(err error) (*fault, bool) {
 	if e, ok := errors.AsType[*account.Forbidden](err); ok {
 		return &fault{Status: http.StatusForbidden, Code: "forbidden", Detail: e.Error()}, true
 	}
+	if e, ok := errors.AsType[*account.Busy](err); ok {
+		return &fault{Status: http.StatusTooManyRequests, Code: "busy", Detail: e.Error(), Retry: max(e.RetryAfter, time.Second)}, true
+	}
 	if e, ok := errors.AsType[*account.ProviderFailed](err); ok {
 		return &fault{Status: http.StatusBadGateway, Code: "provider_failed", Detail: e.Error(), Retry: e.RetryAfter}, true
 	}
