@@ -3,8 +3,8 @@ package pace
 import "time"
 
 // peak counts admissions in steps of 100 ms over the last minute, to tell the
-// busiest second. Carriers count any rolling second; ten steps are near enough for
-// a dashboard, and err upwards by at most one step.
+// busiest second of those that begin with a step. It is never more than the busiest
+// rolling second had, so that a peak above the limit is no artefact.
 type peak struct {
 	steps [peakSteps]uint32
 	last  int64 // number of the newest step
