@@ -260,6 +260,16 @@ func (e *Edge) Drain(ctx context.Context) int {
 	return 0
 }
 
+// HangUpAll refuses new calls with 503 from now on, ends the running ones with a
+// BYE, and waits until they are over or ctx ends; it returns how many are left.
+func (e *Edge) HangUpAll(ctx context.Context) int {
+	e.draining.Store(true)
+	for _, s := range e.shards {
+		s.post(func(now time.Time) { s.hangUpAll(now) })
+	}
+	return e.Drain(ctx)
+}
+
 // HangUp ends a call by its id, the one its record will have; false when there
 // is no such call.
 func (e *Edge) HangUp(ctx context.Context, id string) (bool, error) {

@@ -101,7 +101,7 @@ func (s *shard) run(ctx context.Context) {
 	}
 	s.turnTimer.Stop()
 	s.lastTurns()
-	s.hangUpAll()
+	s.finishAll()
 }
 
 // lastMessages bounds them: the stop does not wait for a flood to end.
@@ -171,14 +171,19 @@ const (
 	alarmTimer                // work outside calls, see Desk
 )
 
-// hangUpAll ends every call, for a stop that waits no longer.
-func (s *shard) hangUpAll() {
-	now := s.port.Now()
+// hangUpAll ends every call with a BYE.
+func (s *shard) hangUpAll(now time.Time) {
 	for _, c := range s.sessions {
 		if c != nil {
 			c.step(now, call.Event{Kind: call.HangUp, Cause: call.CauseDrain})
 		}
 	}
+}
+
+// finishAll ends every call, for a stop that waits no longer.
+func (s *shard) finishAll() {
+	now := s.port.Now()
+	s.hangUpAll(now)
 	// A callee that still has to answer our BYE is not waited for; the record is.
 	for _, c := range s.sessions {
 		if c != nil {

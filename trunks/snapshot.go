@@ -80,6 +80,9 @@ func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
 			return nil, err
 		}
 	}
+	for _, t := range b.next.Trunks {
+		b.addRegistrar(t)
+	}
 	for _, n := range cfg.Numbers {
 		if err := b.addNumber(n); err != nil {
 			return nil, err
@@ -148,23 +151,10 @@ func (b *builder) addTrunk(c config.Trunk) error {
 		b.addSource(s, Principal{Trunk: t})
 	}
 	if t.Register {
-		b.addRegistrar(t)
+		t.Token = tokenOf(t)
+		b.next.tokens[t.Token] = t
 	}
 	return nil
-}
-
-// addRegistrar lets calls come from where t registers (SIPconnect 2.0, registration mode).
-func (b *builder) addRegistrar(t *Trunk) {
-	t.Token = tokenOf(t)
-	b.next.tokens[t.Token] = t
-	seen := map[netip.Addr]bool{}
-	for _, server := range t.Servers {
-		if a := server.Addr(); !seen[a] {
-			seen[a] = true
-			at := config.Source{Prefix: netip.PrefixFrom(a, a.BitLen())}
-			b.sources.add(at, at, Principal{Trunk: t})
-		}
-	}
 }
 
 func (b *builder) addAgent(c config.Agent) error {
@@ -258,6 +248,23 @@ func (b *builder) addSource(s config.Source, p Principal) {
 	for _, server := range found {
 		a := server.Addr.Addr().Unmap()
 		b.sources.add(s, config.Source{Transport: s.Transport, Prefix: netip.PrefixFrom(a, a.BitLen()), Port: s.Port}, p)
+	}
+}
+
+// addRegistrar lets calls come from where t registers (SIPconnect 2.0, registration mode). An address that an agent claims
+// stays the agent's.
+func (b *builder) addRegistrar(t *Trunk) {
+	if !t.Register {
+		return
+	}
+	seen := map[netip.Addr]bool{}
+	for _, server := range t.Servers {
+		a := server.Addr()
+		at := config.Source{Prefix: netip.PrefixFrom(a, a.BitLen())}
+		if !seen[a] && !b.sources.claimed(at) {
+			b.sources = append(b.sources, source{written: at, at: at, principal: Principal{Trunk: t}, implied: true})
+		}
+		seen[a] = true
 	}
 }
 

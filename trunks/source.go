@@ -82,6 +82,7 @@ type source struct {
 	written   config.Source // as configured
 	at        config.Source // with an address or network in place of a name
 	principal Principal
+	implied   bool // not configured: it follows from where a trunk registers
 }
 
 // sources is the index that Source reads.
@@ -96,7 +97,12 @@ type sources struct {
 type sourceList []source
 
 func (l *sourceList) add(written, at config.Source, p Principal) {
-	*l = append(*l, source{written, at, p})
+	*l = append(*l, source{written: written, at: at, principal: p})
+}
+
+// claimed reports whether an agent calls from exactly this address.
+func (l sourceList) claimed(at config.Source) bool {
+	return slices.ContainsFunc(l, func(e source) bool { return e.principal.Agent != nil && e.at == at })
 }
 
 // specific counts what an entry asks for beyond the address.
@@ -269,6 +275,9 @@ func (l sourceList) conflicts() []string {
 	var sentences []string
 	for i := range l {
 		e := &l[i]
+		if e.implied {
+			continue
+		}
 		for _, o := range owner[e.at.Prefix] {
 			if (o.principal.Trunk == nil) != (e.principal.Trunk == nil) && o.at.Overlaps(e.at) {
 				sentences = append(sentences, fmt.Sprintf("%s (%s of %s) is also %s of %s; its calls are taken as those of the first",

@@ -80,7 +80,8 @@ type daemon struct {
 // How long closing a part may take before it is cut short.
 const (
 	unregisterLimit = 2 * time.Second // answers to REGISTERs that take our bindings back
-	hangUpLimit     = 3 * time.Second // BYEs of calls still up
+	byeLimit        = time.Second     // answers to the BYEs of calls still up
+	hangUpLimit     = 3 * time.Second // the edge's own end
 	flushLimit      = 5 * time.Second // records on their way to the disk
 	networkLimit    = time.Second     // bytes queued on stream connections
 	httpLimit       = 2 * time.Second // requests in progress
@@ -302,32 +303,30 @@ func (d *daemon) run() {
 	}
 }
 
-// drain refuses new calls, takes our registrations back, and waits for the running calls until drain.deadline or until ctx
-// ends. It returns how many are left.
+// drain refuses new calls and waits for the running ones until drain.deadline or until ctx ends. It returns how many are left.
+// Registrations stay: calls that run may need them, and new ones are told where to go.
 func (d *daemon) drain(ctx context.Context) (left int) {
 	d.ready.Store(false)
 	d.stopAccounts()
 	ctx, cancel := context.WithTimeout(ctx, d.config.Drain.Deadline.D())
 	defer cancel()
-	var unregistering sync.WaitGroup
-	unregistering.Go(func() { d.unregister(ctx) })
-	left = d.edge.Drain(ctx)
-	unregistering.Wait()
-	return left
+	return d.edge.Drain(ctx)
 }
 
 // unregister takes every binding back; a second time it has nothing to do.
-func (d *daemon) unregister(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, unregisterLimit)
+func (d *daemon) unregister() {
+	ctx, cancel := context.WithTimeout(context.Background(), unregisterLimit)
 	defer cancel()
 	d.keeper.Close(ctx)
 }
 
-// hangUp ends the edge, which sends a BYE on each call that is left.
+// hangUp ends the calls that are left with a BYE, takes every binding back once they are gone, and ends the edge.
 func (d *daemon) hangUp() {
 	d.ready.Store(false)
-	d.unregister(context.Background())
-	d.watcher.Close()
+	byes, cancel := context.WithTimeout(context.Background(), byeLimit)
+	defer cancel()
+	d.edge.HangUpAll(byes)
+	d.unregister()
 	d.stopEdge()
 	ended := make(chan struct{})
 	go func() { d.running.Wait(); close(ended) }() // ends with the edge

@@ -129,6 +129,7 @@ func (d *demonstration) end(ctx context.Context) error {
 	if left := d.daemon.drain(ctx); left > 0 {
 		return fmt.Errorf("%d calls are still up", left)
 	}
+	d.daemon.unregister()
 	if contact, still := d.carrier.Registered(demoUser); still {
 		return fmt.Errorf("%s is still registered", contact)
 	}

@@ -145,6 +145,38 @@ func TestDrainLetsACallEndAndRefusesNewOnes(t *testing.T) {
 	}
 }
 
+// OVL-04: the binding stays while a call is up, and goes behind the BYE of a call that outlasts the deadline.
+func TestDrainTakesRegistrationsBackLast(t *testing.T) {
+	e := startServe(t, "drain: {deadline: 500ms}")
+	text, err := os.ReadFile(e.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registering := strings.Replace(string(text), "name: carrier,", "name: carrier, register: true, auth_user: u, auth_password: p,", 1)
+	if err := os.WriteFile(e.file, []byte(registering), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.signals <- syscall.SIGHUP
+	e.carrier.answer(e.sip, e.carrier.expect("REGISTER "), "200 OK", "")
+	within(t, 5*time.Second, "it is registered", func() bool { _, page := e.get("/readyz"); return strings.Contains(page, `"registrations","state":"up"`) })
+	e.callIn("1")
+	e.signals <- syscall.SIGTERM
+	e.agent.answer(e.sip, e.agent.expect("BYE "), "200 OK", "")
+	next := e.carrier.expect("")
+	if !strings.HasPrefix(next, "BYE ") {
+		t.Errorf("before the BYE comes\n%s", next)
+	}
+	e.carrier.answer(e.sip, next, "200 OK", "")
+	gone := e.carrier.expect("REGISTER ")
+	if header(gone, "Expires") != "0" {
+		t.Errorf("not taken back:\n%s", gone)
+	}
+	e.carrier.answer(e.sip, gone, "200 OK", "")
+	if err := e.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSecondSignalEndsCallsAtOnce(t *testing.T) {
 	e := startServe(t, "drain: {deadline: 1h}")
 	e.callIn("1")
