@@ -26,6 +26,10 @@ func (t *tx) OrganizationNamed(name string) (account.Organization, error) {
 	return one(t, scanOrganization, "SELECT id, name, created_ms FROM organizations WHERE name = ?", name)
 }
 
+func (t *tx) Organizations() ([]account.Organization, error) {
+	return many(t, scanOrganization, "SELECT id, name, created_ms FROM organizations ORDER BY name")
+}
+
 func (t *tx) AddOrganization(o account.Organization) error {
 	_, err := t.exec("INSERT INTO organizations (id, name, created_ms) VALUES (?, ?, ?)", o.ID, o.Name, ms(o.CreatedAt))
 	return err

@@ -23,9 +23,9 @@ func TestKeyCreate(t *testing.T) {
 	}{
 		{"on a fresh store", []string{"--name", "first"}, exitOK},
 		{"a second one", []string{"--name", "second", "--org", "acme", "--role", "admin"}, exitOK},
-		{"without a name", nil, exitUsage},
+		{"without a name it is the default key", nil, exitOK},
 		{"a role that is none", []string{"--name", "x", "--role", "king"}, exitUsage},
-		{"a name that is too long", []string{"--name", strings.Repeat("x", 121)}, exitError},
+		{"a name that is too long", []string{"--name", strings.Repeat("x", 121)}, exitUsage},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out, talk bytes.Buffer
@@ -41,4 +41,55 @@ func TestKeyCreate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an operator does with keys and databases, on the files alone.
+func TestKeysAndDatabasesWithoutADaemon(t *testing.T) {
+	dir := t.TempDir()
+	run := func(want int, args ...string) string {
+		t.Helper()
+		var out, talk bytes.Buffer
+		if status := execute(t.Context(), append(args, "--directory", dir), streams{nil, &out, &talk}); status != want {
+			t.Fatalf("%q: exit status %d, want %d: %s%s", args, status, want, out.String(), talk.String())
+		}
+		return out.String()
+	}
+	run(exitError, "db", "check") // there is none
+	raw := strings.TrimSpace(run(exitOK, "key", "create", "--org", "acme"))
+	run(exitOK, "key", "create", "--org", "other", "--role", "member")
+	run(exitUsage, "key", "list") // there are two organizations
+	listed := run(exitOK, "key", "list", "--org", "acme", "-o", "json")
+	id := regexp.MustCompile(`"id": "([0-9a-f-]{36})"`).FindStringSubmatch(listed)
+	if id == nil || strings.Contains(listed, raw) || !strings.Contains(listed, raw[:15]) || !strings.Contains(listed, `"is_active": true`) {
+		t.Fatalf("list: %s", listed)
+	}
+	run(exitError, "key", "revoke", id[1], "--org", "other") // another organization's key does not exist
+	run(exitOK, "key", "revoke", id[1], "--org", "acme")
+	run(exitOK, "key", "revoke", id[1], "--org", "acme") // Q-09
+	if listed := run(exitOK, "key", "list", "--org", "acme", "-o", "yaml"); !strings.Contains(listed, "is_active: false") {
+		t.Errorf("after revoking: %s", listed)
+	}
+	if table := run(exitOK, "key", "list", "--org", "acme"); !strings.Contains(table, "REVOKED") || !strings.Contains(table, id[1]) {
+		t.Errorf("table: %s", table)
+	}
+
+	if shown := run(exitOK, "db", "migrate"); !strings.Contains(shown, "trunkline.db: schema ") || !strings.Contains(shown, "records.db: schema ") {
+		t.Errorf("migrate: %s", shown)
+	}
+	run(exitOK, "db", "check")
+	run(exitOK, "db", "rotate-keys")
+	run(exitOK, "db", "check")
+	copied := filepath.Join(dir, "copy.db")
+	run(exitOK, "db", "backup", copied)
+	if info, err := os.Stat(copied); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("backup: %v %v", info, err)
+	}
+	run(exitError, "db", "backup", copied) // nothing is replaced
+	if err := os.Remove(filepath.Join(dir, "keyring.json")); err != nil {
+		t.Fatal(err)
+	}
+	if found := run(exitCheckFailed, "db", "check"); !strings.Contains(found, "keyring.json") {
+		t.Errorf("without the key ring: %s", found)
+	}
+	run(exitError, "key", "list", "--org", "acme")
 }

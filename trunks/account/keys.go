@@ -221,6 +221,33 @@ func (s *Service) Organization(ctx context.Context, who Caller) (org Organizatio
 	return org, missing(err, "organization", who.Org)
 }
 
+// FindOrganization returns one by name or id, or with an empty name the only one there is. It is for whoever may write to the
+// database anyhow.
+func (s *Service) FindOrganization(ctx context.Context, nameOrID string) (org Organization, err error) {
+	err = s.o.Repository.View(ctx, func(r Reader) error {
+		all, err := r.Organizations()
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, o := range all {
+			if o.Name == nameOrID || o.ID == nameOrID || nameOrID == "" && len(all) == 1 {
+				org = o
+				return nil
+			}
+			names = append(names, o.Name)
+		}
+		switch {
+		case len(all) == 0:
+			return invalid("organization", "there is none yet", "create the first key")
+		case nameOrID == "":
+			return invalid("organization", "is missing, and there are several", "one of "+strings.Join(names[:min(len(names), 20)], ", "))
+		}
+		return &NotFound{"organization", nameOrID}
+	})
+	return org, err
+}
+
 // usedKeys gathers when keys were used, so that a request does not write.
 type usedKeys struct {
 	mu      sync.Mutex

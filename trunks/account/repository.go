@@ -28,6 +28,7 @@ var (
 // Reader reads. What it is asked for by organization it does not show of another.
 type Reader interface {
 	Organization(id string) (Organization, error)
+	Organizations() ([]Organization, error) // by name
 	OrganizationNamed(name string) (Organization, error)
 	UserNamed(name string) (User, error)
 	Role(org, user string) (Role, error) // ErrNone: no member
