@@ -141,29 +141,6 @@ func (s *Service) checkReach(p *problems, names fieldNames, t SIPCredential) {
 	}
 }
 
-// Public reports whether an address belongs to the Internet: neither loopback, private, shared (RFC 6598), link-local,
-// multicast, documentation nor reserved.
-func Public(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, p := range notPublic {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
-}
-
-// notPublic are the special-purpose networks (RFC 6890) that netip does not know.
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("3fff::/20"),
-}
-
 // settingError is one setting that the engine could not use.
 type settingError struct {
 	field   func(fieldNames) string

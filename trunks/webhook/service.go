@@ -262,7 +262,7 @@ func (s *Service) checkURL(text string) *account.Problem {
 	case u.Scheme != "https" && !(u.Scheme == "http" && s.o.AllowPrivate):
 		return problem("has the scheme " + clean(u.Scheme))
 	}
-	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !s.o.AllowPrivate && !Public(address) {
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !s.o.AllowPrivate && !account.Public(address) {
 		return &account.Problem{Field: "url", Message: errNotAllowed{address}.Error(), Fix: allowed}
 	}
 	return nil
