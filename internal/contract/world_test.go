@@ -90,15 +90,20 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	}
 	t.Cleanup(func() { w.app.Close() })
 	w.telnyx = providerfake.NewTelnyx(telnyxKey)
-	base, end, err := providerfake.Listen(w.telnyx)
-	if err != nil {
-		t.Fatal(err)
+	var providers []string // no request leaves this host
+	for name, fake := range map[string]http.Handler{"telnyx": w.telnyx, "twilio": providerfake.NewTwilio("AC0", "none", "SK0", "none"),
+		"twilio_trunking": providerfake.NewTwilio("AC0", "none", "SK0", "none"), "signalwire": providerfake.NewSignalWire("none", "none"), "vonage": providerfake.NewVonage("none", "none")} {
+		base, end, err := providerfake.Listen(fake)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(end)
+		providers = append(providers, fmt.Sprintf("%s_url: %q", name, base))
 	}
-	t.Cleanup(end)
 	w.edge = peers.StartEdge(t, peers.EdgeOptions{
 		HTTP: fmt.Sprintf("rate_limit: %s, rate_burst: 0", or(o.limit, "0")),
-		Config: fmt.Sprintf("sip: {listen: [\"udp://%[1]s\", \"tcp://%[1]s\"]}\nmedia: {ports: %[2]s}\nprobe: {allow_private_targets: true}\nproviders: {telnyx_url: %[3]q}\nlog: {level: debug}\n%[4]s",
-			edgeAt, mediaPorts(), base, o.config),
+		Config: fmt.Sprintf("sip: {listen: [\"udp://%[1]s\", \"tcp://%[1]s\"], resolvers: [\"127.0.0.99:53\"]}\nmedia: {ports: %[2]s}\nprobe: {allow_private_targets: true}\nproviders: {%[3]s}\nlog: {level: debug}\n%[4]s",
+			edgeAt, mediaPorts(), strings.Join(providers, ", "), o.config),
 	})
 	t.Cleanup(w.checkSecrets)
 	return w
@@ -255,7 +260,7 @@ func (o *org) open(t testing.TB, method, path string, body any, headers ...strin
 		}
 		content = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+o.w.edge.HTTP.String()+path, content)
+	request, err := http.NewRequest(method, "http://"+o.w.edge.HTTP.String()+path, content)
 	if err != nil {
 		t.Fatal(err)
 	}
