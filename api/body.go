@@ -115,7 +115,7 @@ func (c *cleaner) clean(path string, value any, schema *huma.Schema) {
 			switch {
 			case known != nil:
 				c.clean(at, member, known)
-			case schema.AdditionalProperties != nil && schema.AdditionalProperties != false:
+			case isMap(schema):
 			case c.refuseSecrets && mayBeSecret(name):
 				c.lost = append(c.lost, fieldFault{at, "is not known here and looks like a secret that would be lost: " + whereSecretsGo(path)})
 			default:
@@ -130,6 +130,12 @@ func (c *cleaner) clean(path string, value any, schema *huma.Schema) {
 			c.clean(fmt.Sprintf("%s[%d]", path, i), value[i], schema.Items)
 		}
 	}
+}
+
+// isMap reports whether the members of a schema are of the client's choice.
+func isMap(schema *huma.Schema) bool {
+	_, ok := schema.AdditionalProperties.(*huma.Schema)
+	return ok
 }
 
 func whereSecretsGo(path string) string {

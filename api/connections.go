@@ -298,8 +298,10 @@ type skippedBody struct {
 	Reason string `json:"reason" enum:"malformed,duplicate,already_imported,not_available"`
 }
 
-// mostImported is how many numbers one request may import.
-const mostImported = 10_000
+// importRequest says what to import.
+type importRequest struct {
+	Numbers []string `json:"numbers" nullable:"false" minItems:"1" maxItems:"10000" doc:"+E.164"`
+}
 
 type importAnswer struct {
 	Status int
@@ -308,9 +310,7 @@ type importAnswer struct {
 
 func (d *door) importNumbers(ctx context.Context, who account.Caller, in *struct {
 	ConnectionID
-	Body struct {
-		Numbers []string `json:"numbers" nullable:"false" minItems:"1" maxItems:"10000" doc:"+E.164"`
-	}
+	Body importRequest
 }) (*importAnswer, error) {
 	done, err := d.accounts.ImportNumbers(ctx, who, in.ID, in.Body.Numbers)
 	if err != nil {

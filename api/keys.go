@@ -32,9 +32,12 @@ func keyOf(k account.APIKey) KeyBody {
 }
 
 type newKeyInput struct {
-	Body *struct {
-		Name *string `json:"name,omitempty" nullable:"true" minLength:"1" maxLength:"120" doc:"Label; without it \"Default key\"."`
-	}
+	Body *keyRequest
+}
+
+// keyRequest may be left out altogether.
+type keyRequest struct {
+	Name *string `json:"name,omitempty" nullable:"true" minLength:"1" maxLength:"120" doc:"Label; without it \"Default key\"."`
 }
 
 func (d *door) addKeys() {

@@ -138,11 +138,14 @@ type operationAnswer struct {
 	Body     operationBody
 }
 
+// verifyRequest says what to verify.
+type verifyRequest struct {
+	Numbers    []int64 `json:"numbers,omitempty" nullable:"true" maxItems:"20000" doc:"Ids of numbers."`
+	Connection *int64  `json:"voip_connection_id,omitempty" nullable:"true" minimum:"1"`
+}
+
 func (d *door) verifyNumbers(ctx context.Context, who account.Caller, in *struct {
-	Body struct {
-		Numbers    []int64 `json:"numbers,omitempty" nullable:"true" maxItems:"20000" doc:"Ids of numbers."`
-		Connection *int64  `json:"voip_connection_id,omitempty" nullable:"true" minimum:"1"`
-	}
+	Body verifyRequest
 }) (*operationAnswer, error) {
 	v := account.VerifyNumbers{Numbers: in.Body.Numbers}
 	if in.Body.Connection != nil {
@@ -152,11 +155,14 @@ func (d *door) verifyNumbers(ctx context.Context, who account.Caller, in *struct
 	return &operationAnswer{"/v1/operations/" + o.ID, operationOf(o)}, err
 }
 
+// transferRequest says where a number goes.
+type transferRequest struct {
+	Organization string `json:"organization_id" minLength:"1" maxLength:"64"`
+}
+
 func (d *door) transferNumber(ctx context.Context, who account.Caller, in *struct {
 	ID   int64 `path:"id" minimum:"1"`
-	Body struct {
-		Organization string `json:"organization_id" minLength:"1" maxLength:"64"`
-	}
+	Body transferRequest
 }) (*tagged[NumberBody], error) {
 	n, err := d.accounts.TransferNumber(ctx, who, in.ID, account.Transfer{Organization: in.Body.Organization})
 	return &tagged[NumberBody]{tag(n.Version), numberOf(n)}, err

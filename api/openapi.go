@@ -10,14 +10,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
+// apiVersion is that of the document: it changes with the API, and not with each build of the program.
+const apiVersion = "1.0.0"
+
 // newAPI makes the Huma API behind d: JSON only, no document pages that load scripts from elsewhere, no $schema member in
 // answers, and errors in the shape of their family.
-func newAPI(d *door, version string) huma.API {
+func newAPI(d *door) huma.API {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	return huma.NewAPI(huma.Config{
+	c := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info: &huma.Info{Title: "Trunkline", Version: version,
+			Info: &huma.Info{Title: "Trunkline", Version: apiVersion,
 				Description: "The admin API of a Trunkline edge. `/v1` and `/api/v1` are two doors to one model; each keeps the shapes its clients know."},
 			Components: &huma.Components{
 				Schemas: registry,
@@ -29,7 +32,9 @@ func newAPI(d *door, version string) huma.API {
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{shapeFaults},
-	}, d)
+	}
+	c.AllowAdditionalPropertiesByDefault = true // unknown members are ignored (M-07): cleanBody takes them out
+	return huma.NewAPI(c, d)
 }
 
 // schemaOf is the schema of a type of ours, as a reference where it has a name.
@@ -66,10 +71,7 @@ func (d *door) document(op *huma.Operation, rule rules) {
 	if rule.limit == providerLimit {
 		statuses = append(statuses, http.StatusBadGateway)
 	}
-	content := map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{OneOf: []*huma.Schema{
-		schemaOf[detailBody](registry),
-		{Type: huma.TypeObject, Description: "Messages by field.", AdditionalProperties: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}}},
-	}}}}
+	content := map[string]*huma.MediaType{"application/json": {Schema: schemaOf[errorBody](registry)}}
 	if familyOf(op.Path) == credentials {
 		content = map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[problemBody](registry)}}
 	}
@@ -78,8 +80,22 @@ func (d *door) document(op *huma.Operation, rule rules) {
 	}
 }
 
+// errorBody stands for the two shapes of an error of /v1.
+type errorBody struct{}
+
+// Schema tells Huma.
+func (errorBody) Schema(registry huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{
+		schemaOf[detailBody](registry),
+		{Type: huma.TypeObject, Description: "Messages by field.", AdditionalProperties: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}}},
+	}}
+}
+
 // Document returns the OpenAPI 3.1 document of the API, indented, with its members in a fixed order.
 func (d *door) Document() ([]byte, error) {
+	schemas := d.api.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel") // Huma's own, which no answer has
+	delete(schemas, "ErrorDetail")
 	compact, err := json.Marshal(d.api.OpenAPI())
 	if err != nil {
 		return nil, err

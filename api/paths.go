@@ -17,7 +17,7 @@ var strangersLimit = Limit{PerSecond: 10, Burst: 50}
 // openDoor adds the API.
 func (s *Server) openDoor() error {
 	d := &door{server: s, accounts: s.options.Accounts, keys: newLimiter(s.options.Limit), strangers: newLimiter(strangersLimit), log: s.options.Log}
-	d.api = newAPI(d, s.options.Version)
+	d.api = newAPI(d)
 	d.addHealth()
 	d.addKeys()
 	d.addConnections()

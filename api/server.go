@@ -21,7 +21,6 @@ type Options struct {
 	Accounts Accounts         // nil: no API
 	Traffic  Traffic          // nil: the API has neither calls nor keys of pace
 	Limit    Limit            // of each API key; zero: none
-	Version  string           // of the program, shown in /openapi.json
 	Log      *slog.Logger     // nil: nothing is logged
 
 	Registrations func() []Registration // by name of trunk; called concurrently; nil: no /debug/registrations

@@ -254,12 +254,15 @@ func (t traffic) hangUp(ctx context.Context, who account.Caller, id string) erro
 	return nil
 }
 
+// explainRequest is an INVITE to be explained.
+type explainRequest struct {
+	Invite    string  `json:"invite" minLength:"1" maxLength:"65535" doc:"The INVITE as it was on the wire or in a trace."`
+	Source    string  `json:"source" minLength:"1" maxLength:"64" doc:"address:port it came from."`
+	Transport *string `json:"transport,omitempty" nullable:"true" enum:"udp,tcp,tls" doc:"Without it, udp."`
+}
+
 func (t traffic) explain(ctx context.Context, who account.Caller, in *struct {
-	Body struct {
-		Invite    string  `json:"invite" minLength:"1" maxLength:"65535" doc:"The INVITE as it was on the wire or in a trace."`
-		Source    string  `json:"source" minLength:"1" maxLength:"64" doc:"address:port it came from."`
-		Transport *string `json:"transport,omitempty" nullable:"true" enum:"udp,tcp,tls" doc:"Without it, udp."`
-	}
+	Body explainRequest
 }) (*answer[Explanation], error) {
 	from, err := netip.ParseAddrPort(in.Body.Source)
 	if err != nil {
