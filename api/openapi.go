@@ -34,6 +34,10 @@ func newAPI(d *door) huma.API {
 		Transformers:                 []huma.Transformer{shapeFaults},
 	}
 	c.AllowAdditionalPropertiesByDefault = true // unknown members are ignored (M-07): cleanBody takes them out
+	registry.Map()["Error"] = &huma.Schema{Description: "The two shapes of an error of /v1.", OneOf: []*huma.Schema{
+		schemaOf[detailBody](registry),
+		{Type: huma.TypeObject, Description: "Messages by field.", AdditionalProperties: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}}},
+	}}
 	return huma.NewAPI(c, d)
 }
 
@@ -71,24 +75,13 @@ func (d *door) document(op *huma.Operation, rule rules) {
 	if rule.limit == providerLimit {
 		statuses = append(statuses, http.StatusBadGateway)
 	}
-	content := map[string]*huma.MediaType{"application/json": {Schema: schemaOf[errorBody](registry)}}
+	content := map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Error"}}}
 	if familyOf(op.Path) == credentials {
 		content = map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[problemBody](registry)}}
 	}
 	for _, status := range statuses {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: content}
 	}
-}
-
-// errorBody stands for the two shapes of an error of /v1.
-type errorBody struct{}
-
-// Schema tells Huma.
-func (errorBody) Schema(registry huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{
-		schemaOf[detailBody](registry),
-		{Type: huma.TypeObject, Description: "Messages by field.", AdditionalProperties: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}}},
-	}}
 }
 
 // Document returns the OpenAPI 3.1 document of the API, indented, with its members in a fixed order.
