@@ -78,6 +78,8 @@ type Edge struct {
 	ways      atomic.Pointer[ways]
 	rests     resolve.Rests // of servers that failed lately
 	expected  expectations
+	peers     sync.Map // strangePeer → *transport.Peer, of trunks that are tested
+	peerCount atomic.Int64
 	draining  atomic.Bool
 	calls     atomic.Int64
 }

@@ -119,8 +119,27 @@ func (s *shard) expectedFor(from trunks.Principal, called []byte) (*Expected, []
 		if x, ok := s.edge.expected.byCalled.Load(string(s.number)); ok {
 			return x.(*Expected), user
 		}
+		if from.Trunk == nil && s.edge.expected.count.Load() <= maxGuessed {
+			if x := s.edge.guessExpected(string(user)); x != nil {
+				return x, user
+			}
+		}
 	}
 	return nil, nil
+}
+
+// maxGuessed is how many expectations a number from an unlisted source is compared
+// with: how that carrier writes numbers is not known.
+const maxGuessed = 64
+
+func (e *Edge) guessExpected(user string) (found *Expected) {
+	e.expected.byCalled.Range(func(called, x any) bool {
+		if sameNumber(user, called.(string)) {
+			found = x.(*Expected)
+		}
+		return found == nil
+	})
+	return found
 }
 
 // sameNumber compares numbers however they are written: one may lack the plus, the

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"trunkline/config"
 	"trunkline/sip/transport"
 	"trunkline/trunks"
 )
@@ -78,6 +79,42 @@ func (e *Edge) avoid(now time.Time, t *trunks.Trunk, servers []netip.AddrPort, p
 	}
 	return unsuited | dead
 }
+
+// Peer returns what is demanded of, and shown to, the server of a trunk over TCP or
+// TLS. For a trunk of the snapshot in force it is the one of its calls; for another
+// its files are read, and the same ones give the same peer, so that its requests
+// share a connection. It is nil where there is nothing to demand.
+func (e *Edge) Peer(t *trunks.Trunk) (*transport.Peer, error) {
+	if e.snapshot.Load().Trunk(t.Name) == t {
+		return e.ways.Load().peers[t.Name], nil
+	}
+	if t.Transport != config.TLSTransport {
+		return nil, nil
+	}
+	fresh, err := peerOf(t)
+	if err != nil {
+		return nil, err
+	}
+	fresh.Ping = 0
+	key := strangePeer{fresh.ServerName, t.TLS}
+	if known, ok := e.peers.Load(key); ok && samePeer(known.(*transport.Peer), fresh) {
+		return known.(*transport.Peer), nil
+	}
+	if e.peerCount.Add(1) > maxStrangePeers { // connections of forgotten ones end when they are idle
+		e.peers.Clear()
+		e.peerCount.Store(1)
+	}
+	e.peers.Store(key, fresh)
+	return fresh, nil
+}
+
+// strangePeer names the peer of a trunk that is not in force.
+type strangePeer struct {
+	name string
+	tls  config.TrunkTLS
+}
+
+const maxStrangePeers = 1000
 
 // socketFor returns the listener that requests to a trunk leave from: the one it
 // names, else the first that suits.

@@ -81,6 +81,9 @@ func (t *Trunk) Release() { t.usage.calls.Add(-1) }
 // Calls returns the calls in progress.
 func (t *Trunk) Calls() int64 { return t.usage.calls.Load() }
 
+// SharesSource reports whether some request could come from t and from o: they are told apart by the number called.
+func (t *Trunk) SharesSource(o *Trunk) bool { return t.usage == o.usage || t.group == o.group }
+
 // Heard notes that a request came from t.
 func (t *Trunk) Heard(now time.Time) { t.usage.heard.Store(now.UnixNano()) }
 

@@ -24,7 +24,7 @@ func TestDemoWorksAndLeavesNothing(t *testing.T) {
 		t.Fatalf("exit status %d\n%s%s", status, out.String(), talk.String())
 	}
 	for _, want := range []string{
-		`✓ REGISTER  200 OK`,
+		`✓ REGISTER    200 OK`,
 		`✓ credentials_valid: pass`,
 		`✓ outbound_authorized: pass`,
 		`cause: wrong_password`,

@@ -38,8 +38,10 @@ func newTrunk() *cobra.Command {
 type trunkFlags struct {
 	server, transport, domain, realm string
 	user, passwordFile, ca           string
-	register                         bool
-	from, to, output                 string
+	serverName, format, country      string
+	register, bind, discover         bool
+	from, to, inbound, output        string
+	provider, listen, public         string
 	timeout                          time.Duration
 }
 
@@ -48,12 +50,16 @@ func newTrunkTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test --server HOST[:PORT]",
 		Short: "Prove a trunk with real SIP requests, without a daemon",
-		Long: "Prove a trunk with real SIP requests, without a daemon: OPTIONS, then REGISTER where the trunk registers, then an INVITE\n" +
-			"that is given up as soon as the carrier has taken it up, so that nothing rings and nothing is charged. Each step\n" +
-			"is shown as it happens, with the cause and the fix when it fails.\n\n" +
+		Long: "Prove a trunk with real SIP requests, without a daemon: names and TLS, OPTIONS, then REGISTER where the trunk registers,\n" +
+			"then an INVITE that is given up as soon as the carrier has taken it up, so that nothing rings and nothing is charged.\n" +
+			"With --inbound a number is dialled out of the trunk and the call is seen to come in again, where it is answered 486. Each\n" +
+			"step is shown as it happens, with the cause and the fix when it fails. Emergency and premium numbers are never called.\n\n" +
+			"With --discover transport, port and number format are tried until one set works, and the trunk to save is printed.\n\n" +
 			"Exit status: 0 the trunk passed; 3 the test ran and the trunk failed; 1 the tool failed; 2 usage.",
 		Example: "  trunkline trunk test --server sip.example.net --auth-user 1234 --auth-password-file pw --register\n" +
-			"  trunkline trunk test --server 192.0.2.10:5060 --from +14155550100 --to +14155550199 -o ladder",
+			"  trunkline trunk test --server 192.0.2.10:5060 --from +14155550100 --to +14155550199 -o ladder\n" +
+			"  trunkline trunk test --server sip.example.net --auth-user 1234 --auth-password-file pw --register --inbound +14155550100\n" +
+			"  trunkline trunk test --server sip.example.net --auth-user 1234 --auth-password-file pw --discover",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -69,40 +75,64 @@ func newTrunkTest() *cobra.Command {
 	flags.StringVar(&f.user, "auth-user", "", "user name for digest authentication")
 	flags.StringVar(&f.passwordFile, "auth-password-file", "", "file with the password, alone on its first line")
 	flags.StringVar(&f.ca, "tls-ca", "", "PEM file of the authorities to trust over TLS (default: the system's)")
+	flags.StringVar(&f.serverName, "tls-server-name", "", "name the certificate must carry (default: domain)")
 	flags.BoolVar(&f.register, "register", false, "the trunk registers: prove the credentials by REGISTER; the binding in use stays")
-	flags.StringVar(&f.from, "from", "", "caller of the test call (default: the user name)")
-	flags.StringVar(&f.to, "to", "", "number or SIP URI of the test call; without it no call is tried")
+	flags.StringVar(&f.from, "from", "", "caller of the test calls, +E.164 (default: the number of --inbound, else the user name)")
+	flags.StringVar(&f.to, "to", "", "number or SIP URI of the test call; without it only the credentials are proven")
+	flags.StringVar(&f.inbound, "inbound", "", "number of the trunk, +E.164: it is dialled out and must come in again")
+	flags.BoolVar(&f.bind, "bind", true, "with --register and --inbound: bind this host for the time of the dial-in, and put back what was bound before")
+	flags.StringVar(&f.provider, "provider", "", "whose error codes go first: twilio, telnyx, signalwire, vonage (default: told by the domain)")
+	flags.StringVar(&f.format, "number-format", "e164", "how the carrier writes numbers: e164, digits or national")
+	flags.StringVar(&f.country, "country-code", "", "of national numbers, in digits")
+	flags.StringVar(&f.listen, "listen", "", "address[:port] to send from and take the dial-in on (default: the address this host uses towards the server)")
+	flags.StringVar(&f.public, "public-address", "", "address shown in Via and Contact, behind a NAT (default: the one listened on)")
+	flags.BoolVar(&f.discover, "discover", false, "find transport, port and number format that work, and print the trunk to save")
 	flags.StringVarP(&f.output, "output", "o", "text", "text, json or ladder")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "longest wait for one answer")
 	return cmd
 }
 
 func testTrunk(ctx context.Context, cmd *cobra.Command, f trunkFlags) error {
+	usage := func(err error) error { return &usageError{cmd.CommandPath(), err} }
 	if err := f.check(); err != nil {
-		return &usageError{cmd.CommandPath(), err}
+		return usage(err)
 	}
-	t, err := f.trunk(ctx)
+	c, err := f.config()
 	if err != nil {
-		return &usageError{cmd.CommandPath(), err}
+		return usage(err)
 	}
-	edge, stop, err := probeEdge(t)
+	resolver := newResolver(config.Config{})
+	defer resolver.Close()
+	edge, stop, err := probeEdge(ctx, c, f)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	prober := probe.New(probe.Options{Engine: edge, Resolver: resolver})
+	defer func() { // what an interrupt left behind
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		prober.Close(ctx)
+	}()
 	out, talk := cmd.OutOrStdout(), cmd.ErrOrStderr()
-	o := probe.Request{Trunk: t, From: f.from, To: f.to, Timeout: f.timeout, Messages: f.output == "ladder"}
+	steps := talk
 	if f.output == "text" {
-		o.Progress = func(s probe.Step) { printStep(out, s) }
-	} else {
-		o.Progress = func(s probe.Step) { printStep(talk, s) }
+		steps = out
 	}
-	report, err := probe.New(probe.Options{Engine: edge}).Run(ctx, o)
-	if err != nil {
-		return err
+	r := probe.Request{Config: &c, Provider: f.provider, From: f.from, To: f.to, Number: f.inbound, Bind: f.bind && f.inbound != "",
+		Timeout: f.timeout, Messages: f.output == "ladder", Progress: newStepPrinter(steps).print}
+	if f.discover {
+		return discover(ctx, prober, r, out, f.output)
+	}
+	report, err := prober.Run(ctx, r)
+	if wrong, ok := errors.AsType[*probe.RequestError](err); ok {
+		return usage(fmt.Errorf("%s: %s", flagOf[wrong.Field], wrong.Problem))
 	}
 	if ctx.Err() != nil {
 		return errInterrupted
+	}
+	if err != nil {
+		return err
 	}
 	switch f.output {
 	case "json":
@@ -112,7 +142,7 @@ func testTrunk(ctx context.Context, cmd *cobra.Command, f trunkFlags) error {
 	case "ladder":
 		fmt.Fprint(out, sip.Ladder(report.Messages(), func(netip.AddrPort) string { return "carrier" }))
 	default:
-		printChecks(out, report)
+		printReport(out, report)
 	}
 	if !report.Passed() {
 		return &checkError{errors.New("the trunk did not pass")}
@@ -120,11 +150,19 @@ func testTrunk(ctx context.Context, cmd *cobra.Command, f trunkFlags) error {
 	return nil
 }
 
+// flagOf names the flags that fill a request's fields.
+var flagOf = map[string]string{"Number": "--inbound", "From": "--from", "To": "--to", "Timeout": "--timeout"}
+
 func (f *trunkFlags) check() error {
 	switch f.output {
 	case "text", "json", "ladder":
 	default:
 		return fmt.Errorf("--output: %q is none of text, json, ladder", f.output)
+	}
+	switch f.provider {
+	case "", "twilio", "telnyx", "signalwire", "vonage", "manual":
+	default:
+		return fmt.Errorf("--provider: %q is none of twilio, telnyx, signalwire, vonage, manual", f.provider)
 	}
 	if f.server == "" {
 		return errors.New("--server is required: host, host:port or [v6]:port")
@@ -137,71 +175,126 @@ func (f *trunkFlags) check() error {
 	if f.timeout <= 0 || f.timeout > time.Minute {
 		return errors.New("--timeout: more than 0 and at most 1m is allowed")
 	}
+	if f.public != "" {
+		if _, err := netip.ParseAddr(f.public); err != nil {
+			return fmt.Errorf("--public-address: %q is no IPv4 or IPv6 address", f.public)
+		}
+	}
+	if _, err := f.listenAt(); err != nil {
+		return err
+	}
 	return nil
 }
 
-// trunk makes the trunk the flags describe. It goes through the configuration's
-// own checks, so what is accepted here can be saved.
-func (f *trunkFlags) trunk(ctx context.Context) (*trunks.Trunk, error) {
+// listenAt is where --listen says to listen; the zero value where it does not.
+func (f *trunkFlags) listenAt() (netip.AddrPort, error) {
+	if f.listen == "" {
+		return netip.AddrPort{}, nil
+	}
+	if a, err := netip.ParseAddr(f.listen); err == nil {
+		return netip.AddrPortFrom(a, 0), nil
+	}
+	a, err := netip.ParseAddrPort(f.listen)
+	if err != nil {
+		return a, fmt.Errorf("--listen: %q is none of address, address:port, [v6]:port", f.listen)
+	}
+	return a, nil
+}
+
+// config is the trunk the flags describe. It goes through the configuration's own
+// checks, so what is accepted here can be saved.
+func (f *trunkFlags) config() (config.Trunk, error) {
 	password := ""
 	if f.passwordFile != "" {
 		b, err := os.ReadFile(f.passwordFile)
 		if err != nil {
-			return nil, fmt.Errorf("--auth-password-file: %w", err)
+			return config.Trunk{}, fmt.Errorf("--auth-password-file: %w", err)
 		}
 		password, _, _ = strings.Cut(string(b), "\n")
 		password = strings.TrimSuffix(password, "\r")
 	}
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
-	body := fmt.Sprintf("trunks: [{name: trunk, server: %s, transport: %s, domain: %s, realm: %s, auth_user: %s, auth_password: %s, register: %t, tls: {ca: %s}}]",
-		quoted(f.server), quoted(f.transport), quoted(f.domain), quoted(f.realm), quoted(f.user), quoted(password), f.register, quoted(f.ca))
+	body := fmt.Sprintf("trunks: [{name: trunk, server: %s, transport: %s, domain: %s, realm: %s, auth_user: %s, auth_password: %s, register: %t, "+
+		"number_format: %s, country_code: %s, tls: {ca: %s, server_name: %s}}]",
+		quoted(f.server), quoted(f.transport), quoted(f.domain), quoted(f.realm), quoted(f.user), quoted(password), f.register,
+		quoted(f.format), quoted(f.country), quoted(f.ca), quoted(f.serverName))
 	body += "\nsip: {listen: [\"udp://127.0.0.1:5060\", \"tcp://127.0.0.1:5060\", \"tls://127.0.0.1:5061\"]}"
 	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + body})
 	if err != nil {
-		return nil, errors.New(flagNames.Replace(err.Error()))
+		return config.Trunk{}, errors.New(flagNames.Replace(err.Error()))
 	}
-	s, err := buildFor(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return s.Trunks[0], nil
+	return c.Trunks[0], nil
 }
 
 // flagNames turns the keys in a configuration mistake into the flags that set them.
 var flagNames = strings.NewReplacer("TRUNKLINE_CONFIG_BODY:1: ", "",
 	"trunks[0].server", "--server", "trunks[0].transport", "--transport", "trunks[0].domain", "--domain", "trunks[0].realm", "--realm",
-	"trunks[0].auth_user", "--auth-user", "trunks[0].auth_password", "--auth-password-file", "trunks[0].register", "--register", "trunks[0].tls.ca", "--tls-ca")
+	"trunks[0].auth_user", "--auth-user", "trunks[0].auth_password", "--auth-password-file", "trunks[0].register", "--register",
+	"trunks[0].number_format", "--number-format", "trunks[0].country_code", "--country-code",
+	"trunks[0].tls.ca", "--tls-ca", "trunks[0].tls.server_name", "--tls-server-name")
 
-// probeEdge starts an edge that only sends: on a free port of the address this
-// host uses towards the trunk.
-func probeEdge(t *trunks.Trunk) (*sip.Edge, func(), error) {
-	listen := "udp://127.0.0.1:0"
-	if len(t.Servers) > 0 {
-		local, err := localTowards(t.Servers[0])
-		if err != nil {
-			return nil, nil, fmt.Errorf("no way to %s: %w", t.Servers[0], err)
+// probeEdge starts an edge that only sends, and takes the calls that tests dial: over
+// UDP and TCP on one free port of the address this host uses towards the trunk.
+func probeEdge(ctx context.Context, c config.Trunk, f trunkFlags) (*sip.Edge, func(), error) {
+	at, _ := f.listenAt()
+	if !at.IsValid() {
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+		if s, err := buildFor(ctx, config.Config{Trunks: []config.Trunk{c}}); err == nil && len(s.Trunks[0].Servers) > 0 {
+			server := s.Trunks[0].Servers[0]
+			local, err := localTowards(server)
+			if err != nil {
+				return nil, nil, fmt.Errorf("no way to %s: %w", server, err)
+			}
+			at = netip.AddrPortFrom(local, 0)
 		}
-		listen = "udp://" + netip.AddrPortFrom(local, 0).String()
 	}
-	network, err := transport.Listen(transport.Options{Listen: []string{listen}, Loop: transport.LoopPortable, SocketBuffer: 1 << 18})
+	network, err := listenForProbe(at, f.public)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Nothing is taken: the snapshot has no sources, so whoever calls meets silence.
-	only := &trunks.Snapshot{Trunks: []*trunks.Trunk{t}}
-	edge, err := sip.New(sip.Options{Network: network, Trunks: only, UserAgent: "Trunkline", Strangers: config.UnknownDrop})
+	// No call is taken: the snapshot has no sources, so whoever calls meets silence.
+	edge, err := sip.New(sip.Options{Network: network, Trunks: new(trunks.Snapshot), UserAgent: "Trunkline", Strangers: config.UnknownDrop})
 	if err != nil {
 		network.Close(context.Background())
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	running, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { edge.Run(ctx); close(done) }() // ends with cancel
+	go func() { edge.Run(running); close(done) }() // ends with cancel
 	return edge, func() {
 		cancel()
 		<-done
 		network.Close(context.Background())
 	}, nil
+}
+
+// listenForProbe opens UDP and TCP on the same port, a free one if none is asked for.
+func listenForProbe(at netip.AddrPort, public string) (network *transport.Network, err error) {
+	for range 10 {
+		port := at.Port()
+		if port == 0 {
+			if port, err = freeUDPPort(at.Addr()); err != nil {
+				return nil, err
+			}
+		}
+		address := netip.AddrPortFrom(at.Addr(), port).String()
+		network, err = transport.Listen(transport.Options{Listen: []string{"udp://" + address, "tcp://" + address}, PublicAddress: public,
+			Loop: transport.LoopPortable, SocketBuffer: 1 << 18})
+		if err == nil || at.Port() != 0 {
+			return network, err
+		}
+	}
+	return nil, err
+}
+
+// freeUDPPort is a UDP port that nobody has at the moment.
+func freeUDPPort(a netip.Addr) (uint16, error) {
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
 }
 
 // localTowards returns the local address that packets to remote leave from.
@@ -216,23 +309,80 @@ func localTowards(remote netip.AddrPort) (netip.Addr, error) {
 
 var marks = map[probe.Verdict]string{probe.Pass: "✓", probe.Fail: "✗", probe.Inconclusive: "?", probe.Skipped: "-"}
 
-func printStep(w io.Writer, s probe.Step) {
-	fmt.Fprintf(w, "%s %-9s %s (%d ms)\n", marks[s.Verdict], s.Name, s.Message, s.Duration.D().Milliseconds())
-	if s.Fix != "" {
-		fmt.Fprintf(w, "            cause: %s\n            fix:   %s\n", s.Code, s.Fix)
+// stepPrinter shows steps as they end, and in a terminal what is going on until then.
+type stepPrinter struct {
+	w    io.Writer
+	live bool // a person watches
+}
+
+func newStepPrinter(w io.Writer) *stepPrinter {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("CI") != "" {
+		return &stepPrinter{w: w}
+	}
+	info, err := file.Stat()
+	p := &stepPrinter{w: w, live: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	p.wait()
+	return p
+}
+
+// wait shows that the next step is under way; the step takes its line.
+func (p *stepPrinter) wait() {
+	if p.live {
+		fmt.Fprint(p.w, "… \r")
 	}
 }
 
-func printChecks(w io.Writer, r probe.Report) {
+func (p *stepPrinter) print(s probe.Step) {
+	mark := marks[s.Verdict]
+	if p.live && os.Getenv("NO_COLOR") == "" {
+		mark = colours[s.Verdict] + mark + "\x1b[0m"
+	}
+	fmt.Fprintf(p.w, "%s %-11s %s", mark, s.Name, s.Message)
+	if s.Duration > 0 {
+		fmt.Fprintf(p.w, " (%s)", took(s.Duration.D()))
+	}
+	fmt.Fprintln(p.w)
+	if s.Code != "" && s.Fix != "" {
+		fmt.Fprintf(p.w, "              cause: %s\n              fix:   %s\n", s.Code, s.Fix)
+	}
+	p.wait()
+}
+
+var colours = map[probe.Verdict]string{probe.Pass: "\x1b[32m", probe.Fail: "\x1b[31m", probe.Inconclusive: "\x1b[33m", probe.Skipped: "\x1b[2m"}
+
+func took(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+func printReport(w io.Writer, r probe.Report) {
 	fmt.Fprintln(w)
 	for _, c := range r.Checks {
 		fmt.Fprintf(w, "%s %s: %s", marks[c.Verdict], c.Check, c.Verdict)
-		if c.Code != "" {
+		switch {
+		case c.Verdict == probe.Skipped && c.Code == probe.NotApplicable:
+			fmt.Fprintf(w, " (%s)", c.Message)
+		case c.Verdict == probe.Skipped:
+			fmt.Fprintf(w, " (%s: %s)", c.Message, c.Fix)
+		case c.Code != "":
 			fmt.Fprintf(w, " (%s)", c.Code)
 		}
-		if c.Verdict == probe.Skipped {
-			fmt.Fprintf(w, " (%s: %s)", c.Message, c.Fix)
-		}
 		fmt.Fprintln(w)
+	}
+	var facts []string
+	if r.Facts.SeenAs != "" {
+		facts = append(facts, "the carrier sees us as "+r.Facts.SeenAs)
+	}
+	if r.Facts.RTT > 0 {
+		facts = append(facts, "round trip "+took(r.Facts.RTT.D()))
+	}
+	if r.Facts.Agent != "" {
+		facts = append(facts, "it is "+r.Facts.Agent)
+	}
+	if len(facts) > 0 {
+		fmt.Fprintln(w, "\n"+strings.Join(facts, "; "))
 	}
 }

@@ -44,8 +44,8 @@ func TestTrunkTest(t *testing.T) {
 			{"a wrong password, by a call", server, "customer", "wrong", authority.File, []string{"--to", theirNumber}, 3, "credentials_valid", "wrong_password"},
 			{"an unknown user", server, "nobody", "s3cret", authority.File, []string{"--register"}, 3, "credentials_valid", "unknown_user"},
 			{"no credentials at all", server, "", "", authority.File, []string{"--to", theirNumber}, 3, "credentials_valid", "missing_credentials"},
-			{"a closed port", closed, "customer", "s3cret", authority.File, []string{"--register", "--to", theirNumber}, 3, "credentials_valid", "unreachable"},
-			{"an authority we do not trust", server, "customer", "s3cret", strange.File, []string{"--register"}, 3, "credentials_valid", "unreachable"},
+			{"a closed port", closed, "customer", "s3cret", authority.File, []string{"--register", "--to", theirNumber}, 3, "credentials_valid", "port_closed"},
+			{"an authority we do not trust", server, "customer", "s3cret", strange.File, []string{"--register"}, 3, "credentials_valid", "tls_untrusted"},
 		} {
 			if test.ca == strange.File && transport != "tls" {
 				continue

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	crand "crypto/rand"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"iter"
 	"math/rand/v2"
@@ -23,6 +24,8 @@ var (
 	// ErrRejected: our credentials came with a nonce that was fresh, or is still
 	// good, and were refused (RFC 3261 §22.3). Trying again would lock the account.
 	ErrRejected = errors.New("credentials refused")
+	// ErrLoop is an ErrRejected: every nonce is called stale, fresh ones too.
+	ErrLoop = fmt.Errorf("%w: every nonce is called stale at once", ErrRejected)
 	// ErrNoCredentials: the trunk has no user name.
 	ErrNoCredentials = errors.New("no credentials configured")
 )
@@ -186,7 +189,7 @@ func (c *Cache) appendLine(b []byte, s *space, method string, uri []byte) []byte
 // Challenged learns from a 401 or 407 to a request whose headers Authorize made,
 // and returns nil when the request should be sent once more with the lines of
 // another Authorize. Its errors are ErrNoChallenge, ErrUnsupported, ErrRealm,
-// ErrRejected and ErrNoCredentials.
+// ErrRejected, ErrLoop and ErrNoCredentials.
 func (c *Cache) Challenged(now time.Time, m *wire.Message, a *Attempt) error {
 	if c.credentials.Username == "" {
 		return ErrNoCredentials
@@ -221,6 +224,9 @@ func (c *Cache) Challenged(now time.Time, m *wire.Message, a *Attempt) error {
 		}
 		if s != nil && !c.maySend(s, &one, a) {
 			s.learned = time.Time{} // the next request waits to be asked: unasked, each would be refused twice
+			if one.stale {
+				return ErrLoop
+			}
 			return ErrRejected
 		}
 		s = c.learn(now, s, proxy, algorithm, qop, &one)

@@ -1,195 +1,310 @@
 package probe
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"trunkline/sip"
 	"trunkline/sip/digest"
+	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
+	"trunkline/trunks/provider"
 )
 
 // exchange is one request with its answers to challenges: a Call-ID, a From tag
-// and rising CSeq numbers.
+// and rising CSeq numbers. It belongs to its job's desk.
 type exchange struct {
-	run     *run
-	step    *Step
-	method  wire.Method
-	uri     string
-	from    string // user part
-	to      string // whole URI
-	body    string
+	job    *job
+	side   *side
+	method wire.Method
+	uri    string
+	from   string // user part
+	to     string // whole URI
+	lines  string // further headers of a REGISTER
+	body   string
+
 	timeout time.Duration
-	cancel  bool // an INVITE: give it up as soon as it is taken up, which 100 does not say
+	ring    time.Duration // of an INVITE: longest without a final response
+	bare    bool          // no challenge is answered
+	patient bool          // an INVITE that is not given up when it rings
 
-	bare bool // no challenge is answered
+	callID  string
+	tag     []byte
+	seq     int
+	attempt digest.Attempt
+	flow    transport.Flow
+	contact string
 
-	callID, tag string
-	seq         int
-	attempt     digest.Attempt
+	sent    sip.Sent
+	live    bool // a transaction has no final response yet
+	given   bool // it was given up
+	over    bool // ended was called
+	began   time.Time
+	alarm   sip.Alarm
+	o       outcome
+	place   *place                // that keeps other tests from calling the same numbers meanwhile
+	expires *int                  // seconds that a REGISTER binds us for; nil: it does not
+	granted func(m *wire.Message) // told of a 2xx, if it is not nil
+	ended   func(now time.Time, o outcome)
+	traced  []sip.Traced
 }
 
-// outcome is how one transaction ended.
+// side is a trunk that requests go out on, with what is known of its challenges.
+type side struct {
+	way   way
+	cache *digest.Cache // made with the first challenge
+	realm string        // of the last one
+}
+
+// outcome is how one exchange ended.
 type outcome struct {
-	code      int
-	reason    string
-	trying    bool  // a 100 came: the request is there, no more
-	taken     bool  // another provisional came
-	challenge error // why a 401 or 407 was not answered; nil: not challenged
-	again     bool  // the challenge can be answered
-	answered  bool  // a challenge was answered before
-	err       error // no final response
+	code       int
+	reason     string
+	trying     bool // a 100 came: the request is there, no more
+	rang       bool // another provisional came
+	challenged bool
+	challenge  error // why the last challenge was not answered
+	realm      string
+	answered   bool // a challenge was answered
+	retryAfter bool
+	meaning    provider.Meaning // of a refusal, by the carrier's tables
+	known      bool             // there is one
+	err        error            // no final response
+	rtt        time.Duration    // to the first response
 }
 
-func newExchange(r *run, s *Step, m wire.Method) *exchange {
-	return &exchange{run: r, step: s, method: m, timeout: r.timeout,
-		callID: strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36),
-		tag:    strconv.FormatUint(rand.Uint64(), 36)}
+func (j *job) exchange(s *side, m wire.Method, timeout time.Duration) *exchange {
+	x := &exchange{job: j, side: s, method: m, timeout: timeout,
+		callID: strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)}
+	x.tag = j.desk.Tag(make([]byte, 0, 20))
+	x.alarm.Ring = x.late
+	return x
 }
 
-// cancelWait is how long a call that was given up late is waited for.
+// cancelWait is how long the end of a call that was given up is waited for.
 const cancelWait = 2 * time.Second
 
-// do sends the request, answers challenges, and returns how it ended.
-func (x *exchange) do(ctx context.Context) outcome {
-	for answered := false; ; answered = true {
-		o := x.once(ctx)
-		if o.answered = answered; !o.again || ctx.Err() != nil {
-			return o
-		}
+// start sends the request. ended is called once, perhaps before start returns.
+func (x *exchange) start(now time.Time) {
+	x.began = now
+	if x.job.r.Messages {
+		x.job.desk.Watch(x.tag, x.note)
 	}
+	x.once(now)
 }
 
 // once is one transaction.
-func (x *exchange) once(ctx context.Context) outcome {
-	whole := ctx
-	ctx, stop := context.WithTimeout(ctx, x.timeout)
-	defer stop()
-	flow, contact, ok := x.run.engine.Way(x.run.trunk, 0)
+func (x *exchange) once(now time.Time) {
+	flow, contact, ok := x.side.way.next(x.job.p.options.Engine)
 	if !ok {
-		return outcome{err: errNoWay}
+		x.end(now, errNoWay)
+		return
 	}
+	x.flow, x.contact = flow, contact
 	x.seq++
-	h := hearing{ended: make(chan struct{}), taken: make(chan struct{})}
-	sent, err := x.run.engine.Send(ctx, x.run.key, sip.Outside{
-		Method: x.method, Flow: flow,
-		Write: func(b, branch []byte, sentBy string) []byte {
-			b = x.write(b, branch, sentBy, flow.Proto, contact)
-			x.trace(true, flow, b)
-			return b
-		},
-		Response: func(now time.Time, m *wire.Message) {
-			x.trace(false, flow, m.Bytes)
-			h.response(m, func() error {
-				if x.bare {
-					return errBare
-				}
-				return x.run.cache.Challenged(now, m, &x.attempt)
-			})
-		},
-		Failed: func(_ time.Time, err error) { h.failed(err) },
-	})
-	if err != nil { // the shard may take it over later all the same
-		sent.Cancel()
-		return outcome{err: endOf(whole, err)}
+	o := sip.Outside{Method: x.method, Flow: flow, Write: x.write, Response: x.response, Failed: x.failed}
+	if x.method != wire.INVITE {
+		o.Timers = x.job.timers(x.timeout)
 	}
-	taken := h.taken
-	for {
-		select {
-		case <-h.ended:
-			return h.current()
-		case <-taken:
-			taken = nil
-			if x.cancel {
-				sent.Cancel()
-			}
-		case <-ctx.Done():
-			if x.method == wire.INVITE { // any other request has no way back
-				sent.Cancel()
-				select {
-				case <-h.ended:
-				case <-time.After(cancelWait):
-				}
-			}
-			o := h.current()
-			if o.code == 0 || o.code == 487 {
-				o.code, o.reason, o.err = 0, "", endOf(whole, ctx.Err())
-			}
-			return o
-		}
+	x.live = true
+	sent, err := x.job.desk.Send(now, o)
+	x.sent = sent
+	if err != nil {
+		x.failed(now, err)
+		return
+	}
+	if x.method == wire.INVITE {
+		x.job.desk.Set(&x.alarm, now.Add(x.timeout))
 	}
 }
 
-// endOf says why waiting ended: the whole probe did, or the time for one answer.
-func endOf(whole context.Context, err error) error {
-	if whole.Err() != nil {
-		return errInterrupted
-	}
-	return err
-}
-
-// hearing is what is heard of one transaction. The shard writes, the probe reads.
-type hearing struct {
-	ended chan struct{} // closed with the final response, or the news that none comes
-	taken chan struct{} // closed with the first provisional response but 100
-
-	mu sync.Mutex
-	o  outcome
-}
-
-func (h *hearing) response(m *wire.Message, challenged func() error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// late: an INVITE has waited long enough for what it waits for.
+func (x *exchange) late(now time.Time) {
 	switch {
-	case h.over(): // a copy, or another fork
-	case m.Status == 100:
-		h.o.trying = true
-	case m.Status < 200:
-		if !h.o.taken {
-			h.o.taken = true
-			close(h.taken)
+	case x.given:
+		x.end(now, errNoEnd)
+	case x.o.trying || x.o.rang: // it is there: give it the time that calls take
+		if left := x.began.Add(x.ring); now.Before(left) {
+			x.job.desk.Set(&x.alarm, left)
+			return
 		}
+		x.giveUp(now)
 	default:
-		h.o.code, h.o.reason = m.Status, string(m.Reason)
-		if m.Status == 401 || m.Status == 407 {
-			h.o.challenge = challenged()
-			h.o.again = h.o.challenge == nil
+		x.giveUp(now)
+		x.end(now, errSilence)
+	}
+}
+
+// giveUp cancels an INVITE: at once if it was heard of, else when it is (RFC 3261
+// §9.1), so that no phone goes on ringing whatever becomes of the probe.
+func (x *exchange) giveUp(now time.Time) {
+	if x.given || !x.live || x.method != wire.INVITE {
+		return
+	}
+	x.given = true
+	x.job.desk.Cancel(now, x.sent)
+	if !x.over {
+		x.job.desk.Set(&x.alarm, now.Add(cancelWait))
+	}
+}
+
+// stop ends the wait, because the probe is interrupted.
+func (x *exchange) stop(now time.Time) {
+	switch {
+	case x.over:
+	case x.method == wire.INVITE && x.live && (x.o.trying || x.o.rang):
+		x.giveUp(now) // its end follows
+	default:
+		x.giveUp(now)
+		x.end(now, errInterrupted)
+	}
+}
+
+func (x *exchange) response(now time.Time, m *wire.Message) {
+	if x.o.rtt == 0 {
+		x.o.rtt = now.Sub(x.began)
+		x.job.seen(m)
+	}
+	if m.Status >= 200 {
+		x.settled()
+	}
+	switch {
+	case x.over: // the probe has gone on; the transaction layer ends what is left
+	case m.Status == 100:
+		x.o.trying = true
+	case m.Status < 200:
+		if !x.o.rang {
+			x.o.rang = true
+			if !x.patient {
+				x.giveUp(now)
+			}
 		}
-		close(h.ended)
+	case (m.Status == 401 || m.Status == 407) && x.again(now, m):
+		x.o.trying, x.o.rang = false, false
+		x.once(now)
+	default:
+		x.final(now, m)
 	}
 }
 
-func (h *hearing) failed(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.over() {
-		h.o.err = err
-		close(h.ended)
+// again reports whether the challenge can be answered.
+func (x *exchange) again(now time.Time, m *wire.Message) bool {
+	x.o.challenged = true
+	x.o.realm = realmOf(m)
+	switch {
+	case x.bare:
+		x.o.challenge = errBare
+	case x.given:
+		x.o.challenge = errInterrupted
+	default:
+		x.o.challenge = x.side.credentials().Challenged(now, m, &x.attempt)
+	}
+	if x.o.challenge == nil {
+		x.o.answered = true
+	}
+	return x.o.challenge == nil
+}
+
+func (x *exchange) final(now time.Time, m *wire.Message) {
+	x.o.code, x.o.reason = m.Status, string(m.Reason)
+	x.o.retryAfter = m.Has(wire.HRetryAfter)
+	if m.Status >= 300 && m.Status != 401 && m.Status != 407 {
+		x.o.meaning, x.o.known = provider.Explain(provider.Refusal{
+			Provider: provider.Kind(x.job.r.Provider), Domain: x.side.way.trunk.Domain,
+			Status: m.Status, Reason: x.o.reason, Header: func(name string) string { return headerOf(m, name) },
+		})
+	}
+	if m.Status < 300 && x.granted != nil {
+		x.granted(m)
+	}
+	x.end(now, nil)
+}
+
+func (x *exchange) failed(now time.Time, err error) {
+	x.settled()
+	if !x.over {
+		x.end(now, err)
 	}
 }
 
-func (h *hearing) over() bool { return h.o.code != 0 || h.o.err != nil }
-
-func (h *hearing) current() outcome {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.o
+// settled: no call of ours is up any more.
+func (x *exchange) settled() {
+	x.live = false
+	if x.place != nil {
+		x.job.p.guard.leave(x.place)
+		x.place = nil
+	}
+	if x.over {
+		x.forget()
+	}
 }
 
-func (x *exchange) write(b, branch []byte, sentBy string, p transport.Proto, contact string) []byte {
+// end tells the outcome. What is still under way is looked after without the probe.
+func (x *exchange) end(now time.Time, err error) {
+	x.over, x.o.err = true, err
+	x.job.desk.Stop(&x.alarm)
+	if !x.live {
+		x.settled()
+	}
+	x.ended(now, x.o)
+}
+
+// forget ends what the exchange would still hear.
+func (x *exchange) forget() {
+	if x.job.r.Messages && x.job.over {
+		x.job.desk.Watch(x.tag, nil)
+	}
+}
+
+// note keeps one message for the ladder.
+func (x *exchange) note(t sip.Traced) {
+	if x.job.over {
+		return
+	}
+	t.Repeated = slices.ContainsFunc(x.traced, func(o sip.Traced) bool { return o.Sent == t.Sent && bytes.Equal(o.Bytes, t.Bytes) })
+	t.Bytes = bytes.Clone(t.Bytes)
+	x.traced = append(x.traced, t)
+}
+
+func (x *exchange) write(b, branch []byte, sentBy string) []byte {
+	t := x.side.way.trunk
 	b = wire.AppendRequestLine(b, x.method.String(), []byte(x.uri))
-	b = wire.AppendVia(b, p.String(), sentBy, branch)
-	b = fmt.Appendf(b, "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s\r\nTo: <%s>\r\nCall-ID: %s\r\nCSeq: %d %s\r\n",
-		x.from, x.run.trunk.Domain, x.tag, x.to, x.callID, x.seq, x.method)
-	if x.method != wire.REGISTER { // there it would bind us, and take the calls of whoever uses the trunk now
-		b = wire.AppendHeaderString(b, "Contact", contact)
+	b = wire.AppendVia(b, x.flow.Proto.String(), sentBy, branch)
+	if proxy := t.OutboundProxy; proxy.Host != "" {
+		b = fmt.Appendf(b, "Route: <sip:%s;lr>\r\n", proxy)
 	}
-	b = x.run.cache.Authorize(b, time.Now(), x.method.String(), []byte(x.uri), &x.attempt)
+	b = append(b, "Max-Forwards: 70\r\nFrom: <sip:"...)
+	b = append(b, x.from...)
+	b = append(b, '@')
+	b = append(b, t.Domain...)
+	b = append(b, ">;tag="...)
+	b = append(b, x.tag...)
+	b = append(b, "\r\nTo: <"...)
+	b = append(b, x.to...)
+	b = append(b, ">\r\nCall-ID: "...)
+	b = append(b, x.callID...)
+	b = append(b, "\r\n"...)
+	b = wire.AppendCSeq(b, uint32(x.seq), x.method.String())
+	switch {
+	case x.method != wire.REGISTER:
+		b = wire.AppendHeaderString(b, "Contact", x.contact)
+	case x.expires != nil: // without a Contact it binds nothing, and leaves the calls to whoever uses the trunk now
+		b = fmt.Appendf(b, "Contact: %s\r\nExpires: %d\r\n", x.contact, *x.expires)
+	default:
+		b = append(b, x.lines...)
+	}
+	if x.method == wire.INVITE {
+		b = wire.AppendHeaderString(b, "Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")
+	}
+	if x.side.cache != nil {
+		b = x.side.cache.Authorize(b, time.Now(), x.method.String(), []byte(x.uri), &x.attempt)
+	}
 	kind := ""
 	if x.body != "" {
 		kind = "application/sdp"
@@ -197,8 +312,74 @@ func (x *exchange) write(b, branch []byte, sentBy string, p transport.Proto, con
 	return wire.AppendBody(b, kind, []byte(x.body))
 }
 
-func (x *exchange) trace(sent bool, f transport.Flow, b []byte) {
-	x.run.mu.Lock()
-	defer x.run.mu.Unlock()
-	x.step.Messages = append(x.step.Messages, sip.Traced{At: time.Now(), Sent: sent, Flow: f, Bytes: sip.Redact(append([]byte(nil), b...))})
+func (s *side) credentials() *digest.Cache {
+	if s.cache == nil {
+		t := s.way.trunk
+		s.cache = digest.NewCache(digest.Credentials{Username: t.AuthUser, Password: t.AuthPassword.Reveal(), Realm: t.Realm}, 0)
+	}
+	return s.cache
+}
+
+// silence is an offer nobody will send media to: the call is given up before.
+func silence(f transport.Flow) string {
+	family, address := "IP4", "0.0.0.0"
+	if f.Remote.Addr().Is6() {
+		family, address = "IP6", "::"
+	}
+	return "v=0\r\no=- 1 1 IN " + family + " " + address + "\r\ns=-\r\nc=IN " + family + " " + address +
+		"\r\nt=0 0\r\nm=audio 9 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=inactive\r\n"
+}
+
+// realmOf returns the realm of the first challenge.
+func realmOf(m *wire.Message) string {
+	for _, id := range [...]wire.ID{wire.HWWWAuthenticate, wire.HProxyAuthenticate} {
+		for v := range m.All(id) {
+			if _, rest, ok := bytes.Cut(v, []byte(`realm="`)); ok {
+				realm, _, _ := bytes.Cut(rest, []byte{'"'})
+				return string(realm)
+			}
+		}
+	}
+	return ""
+}
+
+func headerOf(m *wire.Message, name string) string {
+	id := wire.LookupHeader([]byte(name))
+	for i := range m.Headers {
+		h := &m.Headers[i]
+		if id != wire.HOther && h.ID == id || id == wire.HOther && bytes.EqualFold(h.Name, []byte(name)) {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// seen learns from a response what the carrier sees of us, and what it is.
+func (j *job) seen(m *wire.Message) {
+	f := &j.report.Facts
+	if f.SeenAs == "" {
+		if addr, ok := wire.HostAddr(m.Via.Received); ok {
+			f.SeenAs = addr.String()
+			if m.Via.RPortValue > 0 {
+				f.SeenAs = netip.AddrPortFrom(addr, uint16(m.Via.RPortValue)).String()
+			}
+		} else if m.Via.RPortValue > 0 {
+			if addr, ok := wire.HostAddr(m.Via.Host); ok {
+				f.SeenAs = netip.AddrPortFrom(addr, uint16(m.Via.RPortValue)).String()
+			}
+		}
+	}
+	for _, name := range [...]string{"Server", "User-Agent"} {
+		if f.Agent == "" {
+			f.Agent = headerOf(m, name)
+		}
+	}
+}
+
+// timers are those of a request that is not an INVITE.
+func (j *job) timers(timeout time.Duration) *transaction.Timers {
+	if j.own == nil || j.own.F != timeout {
+		j.own = &transaction.Timers{F: timeout}
+	}
+	return j.own
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,18 +64,23 @@ func probed(t *testing.T, credentials string, script map[wire.Method]says, o pro
 	})
 }
 
-// run probes the world's trunk. A request for the number "register" makes the trunk one that registers.
+// run probes the world's trunk. A request with the provider "register" makes the trunk one that registers.
 func (w *world) run(ctx context.Context, r probe.Request) probe.Report {
 	t := *w.trunk
-	if r.Number == "register" {
-		t.Register, r.Number = true, ""
+	if r.Provider == "register" {
+		t.Register, r.Provider = true, ""
 	}
 	r.Trunk = &t
-	report, err := probe.New(probe.Options{Engine: w.edge}).Run(ctx, r)
+	report, err := probe.New(probe.Options{Engine: w.edge, Dial: nobodyListens}).Run(ctx, r)
 	if err != nil {
 		w.Fatal(err)
 	}
 	return report
+}
+
+// nobodyListens: real connections have no place in a bubble.
+func nobodyListens(context.Context, string, string) (net.Conn, error) {
+	return nil, syscall.ECONNREFUSED
 }
 
 func inWorld(t *testing.T, credentials string, script map[wire.Method]says, play func(w *world)) {
@@ -238,9 +245,9 @@ func verdicts(r probe.Report) string {
 }
 
 func TestProbe(t *testing.T) {
-	registering := probe.Request{Number: "register"}
+	registering := probe.Request{Provider: "register"}
 	calling := probe.Request{To: "+14155550100", From: "+15550001234"}
-	both := probe.Request{Number: "register", To: "+14155550100", From: "+15550001234"}
+	both := probe.Request{Provider: "register", To: "+14155550100", From: "+15550001234"}
 	there := with(200)
 	for _, test := range []struct {
 		name        string
@@ -252,9 +259,9 @@ func TestProbe(t *testing.T) {
 		passed      bool
 	}{
 		{"right password", withCredentials, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: challenging(with(200))},
-			"OPTIONS=pass REGISTER=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER REGISTER+auth", true},
+			"OPTIONS=pass REGISTER=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER REGISTER+auth", true},
 		{"wrong password is sent once, and the call not tried", `auth_user: alice, auth_password: other`, both, map[wire.Method]says{wire.OPTIONS: challenging(there), wire.REGISTER: challenging(with(200)), wire.INVITE: challenging(with(200))},
-			"OPTIONS=pass REGISTER=fail/wrong_password; credentials_valid=fail/wrong_password inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER REGISTER+auth", false},
+			"OPTIONS=pass REGISTER=fail/wrong_password; credentials_valid=fail/wrong_password inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER REGISTER+auth", false},
 		{"wrong password, refused with 403", `auth_user: alice, auth_password: other`, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: func(w *world, m *wire.Message) {
 			if m.Has(wire.HAuthorization) {
 				w.answer(m, 403)
@@ -262,13 +269,13 @@ func TestProbe(t *testing.T) {
 			}
 			challenging(with(200))(w, m)
 		}},
-			"OPTIONS=pass REGISTER=fail/wrong_password; credentials_valid=fail/wrong_password inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER REGISTER+auth", false},
+			"OPTIONS=pass REGISTER=fail/wrong_password; credentials_valid=fail/wrong_password inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER REGISTER+auth", false},
 		{"no credentials where they are wanted", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: challenging(with(200))},
-			"OPTIONS=pass INVITE=fail/missing_credentials; credentials_valid=fail/missing_credentials inbound_reachable=skipped outbound_authorized=fail/missing_credentials", "OPTIONS INVITE ACK", false},
+			"OPTIONS=pass INVITE=fail/missing_credentials; credentials_valid=fail/missing_credentials inbound_reachable=skipped/not_run outbound_authorized=fail/missing_credentials", "OPTIONS INVITE ACK", false},
 		{"another realm", withCredentials + ", realm: here", registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: challenging(with(200))},
-			"OPTIONS=pass REGISTER=fail/wrong_realm; credentials_valid=fail/wrong_realm inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER", false},
+			"OPTIONS=pass REGISTER=fail/wrong_realm; credentials_valid=fail/wrong_realm inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER", false},
 		{"an algorithm we lack", withCredentials, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: with(401, `WWW-Authenticate: Digest realm="r", nonce="n", algorithm=SHA3-512, qop="auth"`)},
-			"OPTIONS=pass REGISTER=fail/unsupported_digest; credentials_valid=fail/unsupported_digest inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER", false},
+			"OPTIONS=pass REGISTER=fail/unsupported_digest; credentials_valid=fail/unsupported_digest inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER", false},
 		{"stale once", withCredentials, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: func() says {
 			stale := true
 			return func(w *world, m *wire.Message) {
@@ -280,58 +287,58 @@ func TestProbe(t *testing.T) {
 				challenging(with(200))(w, m)
 			}
 		}()},
-			"OPTIONS=pass REGISTER=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER REGISTER+auth REGISTER+auth", true},
+			"OPTIONS=pass REGISTER=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER REGISTER+auth REGISTER+auth", true},
 		{"an unknown user", withCredentials, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: with(404)},
-			"OPTIONS=pass REGISTER=fail/unknown_user; credentials_valid=fail/unknown_user inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER", false},
+			"OPTIONS=pass REGISTER=fail/unknown_user; credentials_valid=fail/unknown_user inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER", false},
 		{"403 to an address that is not on the list", byAddress, calling, map[wire.Method]says{wire.OPTIONS: with(403), wire.INVITE: with(403)},
-			"OPTIONS=pass INVITE=fail/forbidden; credentials_valid=fail/forbidden inbound_reachable=skipped outbound_authorized=fail/forbidden", "OPTIONS INVITE ACK", false},
+			"OPTIONS=pass INVITE=fail/ip_not_allowed; credentials_valid=fail/ip_not_allowed inbound_reachable=skipped/not_run outbound_authorized=fail/ip_not_allowed", "OPTIONS INVITE ACK", false},
 		{"403 behind the challenge says nothing of the password", withCredentials, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: challenging(with(403))},
-			"OPTIONS=pass INVITE=fail/forbidden; credentials_valid=inconclusive/forbidden inbound_reachable=skipped outbound_authorized=fail/forbidden", "OPTIONS INVITE ACK INVITE+auth ACK", false},
+			"OPTIONS=pass INVITE=fail/forbidden; credentials_valid=inconclusive/forbidden inbound_reachable=skipped/not_run outbound_authorized=fail/forbidden", "OPTIONS INVITE ACK INVITE+auth ACK", false},
 		{"404 behind the challenge proves the password", withCredentials, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: challenging(with(404))},
-			"OPTIONS=pass INVITE=fail/number_not_found; credentials_valid=pass inbound_reachable=skipped outbound_authorized=fail/number_not_found", "OPTIONS INVITE ACK INVITE+auth ACK", false},
+			"OPTIONS=pass INVITE=fail/number_not_found; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=fail/number_not_found", "OPTIONS INVITE ACK INVITE+auth ACK", false},
 		{"404 before any challenge proves nothing", withCredentials, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: with(404)},
-			"OPTIONS=pass INVITE=fail/number_not_found; credentials_valid=inconclusive/number_not_found inbound_reachable=skipped outbound_authorized=fail/number_not_found", "OPTIONS INVITE ACK", false},
+			"OPTIONS=pass INVITE=fail/number_not_found; credentials_valid=inconclusive/number_not_found inbound_reachable=skipped/not_run outbound_authorized=fail/number_not_found", "OPTIONS INVITE ACK", false},
 		{"503", withCredentials, both, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: with(503), wire.INVITE: with(503)},
-			"OPTIONS=pass REGISTER=fail/rate_limited INVITE=fail/rate_limited; credentials_valid=inconclusive/rate_limited inbound_reachable=skipped outbound_authorized=fail/rate_limited", "OPTIONS REGISTER INVITE ACK", false},
+			"OPTIONS=pass REGISTER=fail/unavailable INVITE=fail/unavailable; credentials_valid=inconclusive/unavailable inbound_reachable=skipped/not_run outbound_authorized=fail/unavailable", "OPTIONS REGISTER INVITE ACK", false},
 		{"500", withCredentials, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: with(500)},
-			"OPTIONS=pass REGISTER=fail/server_error; credentials_valid=inconclusive/server_error inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER", false},
+			"OPTIONS=pass REGISTER=fail/server_error; credentials_valid=inconclusive/server_error inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER", false},
 		{"taken without a challenge proves no password", withCredentials, registering, map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: with(200)},
-			"OPTIONS=pass REGISTER=pass; credentials_valid=inconclusive/not_challenged inbound_reachable=skipped outbound_authorized=skipped", "OPTIONS REGISTER", false},
+			"OPTIONS=pass REGISTER=inconclusive/not_challenged; credentials_valid=inconclusive/not_challenged inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run", "OPTIONS REGISTER", false},
 		{"REGISTER without, INVITE with a challenge", withCredentials, both, ringing(map[wire.Method]says{wire.OPTIONS: there, wire.REGISTER: with(200), wire.INVITE: challenging(nil)}),
-			"OPTIONS=pass REGISTER=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS REGISTER INVITE ACK INVITE+auth CANCEL ACK", true},
+			"OPTIONS=pass REGISTER=inconclusive/not_challenged INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS REGISTER INVITE ACK INVITE+auth CANCEL ACK", true},
 		{"known by address", byAddress, calling, ringing(map[wire.Method]says{wire.OPTIONS: there}),
-			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS INVITE CANCEL ACK", true},
+			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS INVITE CANCEL ACK", true},
 		{"OPTIONS ignored, INVITE taken", withCredentials, calling, ringing(map[wire.Method]says{wire.INVITE: challenging(nil)}),
-			"OPTIONS=inconclusive/no_response INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS INVITE ACK INVITE+auth CANCEL ACK", true},
+			"OPTIONS=inconclusive/no_response INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS INVITE ACK INVITE+auth CANCEL ACK", true},
 		{"busy is taken up", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: with(486)},
-			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS INVITE ACK", true},
+			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS INVITE ACK", true},
 		{"answered at once", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: with(200), wire.BYE: with(200)},
-			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS INVITE ACK BYE", true},
+			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS INVITE ACK BYE", true},
 		{"answered though it was given up", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.BYE: with(200), wire.CANCEL: with(200),
 			wire.INVITE: func(w *world, m *wire.Message) {
 				w.answer(m, 183)
 				time.Sleep(5 * time.Millisecond)
 				w.answer(m, 200)
 			}},
-			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS INVITE CANCEL ACK BYE", true},
+			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS INVITE CANCEL ACK BYE", true},
 		{"it rings, and the CANCEL is never answered", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: with(180)},
-			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped outbound_authorized=pass", "OPTIONS INVITE CANCEL", true},
+			"OPTIONS=pass INVITE=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=pass", "OPTIONS INVITE CANCEL", true},
 		{"100 alone is no yes", withCredentials, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: with(100), wire.CANCEL: with(200)},
-			"OPTIONS=pass INVITE=inconclusive/no_response; credentials_valid=inconclusive/no_response inbound_reachable=skipped outbound_authorized=inconclusive/no_response", "OPTIONS INVITE CANCEL", false},
+			"OPTIONS=pass INVITE=inconclusive/no_response; credentials_valid=inconclusive/no_response inbound_reachable=skipped/not_run outbound_authorized=inconclusive/no_response", "OPTIONS INVITE CANCEL", false},
 		{"100, then a refusal", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: func(w *world, m *wire.Message) {
 			w.answer(m, 100)
 			time.Sleep(time.Second)
 			w.answer(m, 403)
 		}},
-			"OPTIONS=pass INVITE=fail/forbidden; credentials_valid=fail/forbidden inbound_reachable=skipped outbound_authorized=fail/forbidden", "OPTIONS INVITE ACK", false},
+			"OPTIONS=pass INVITE=fail/forbidden; credentials_valid=fail/forbidden inbound_reachable=skipped/not_run outbound_authorized=fail/forbidden", "OPTIONS INVITE ACK", false},
 		{"100, then the challenge", withCredentials, calling, map[wire.Method]says{wire.OPTIONS: there, wire.INVITE: func(w *world, m *wire.Message) {
 			w.answer(m, 100)
 			time.Sleep(time.Second)
 			challenging(with(404))(w, m)
 		}},
-			"OPTIONS=pass INVITE=fail/number_not_found; credentials_valid=pass inbound_reachable=skipped outbound_authorized=fail/number_not_found", "OPTIONS INVITE ACK INVITE+auth ACK", false},
+			"OPTIONS=pass INVITE=fail/number_not_found; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=fail/number_not_found", "OPTIONS INVITE ACK INVITE+auth ACK", false},
 		{"silence", withCredentials, both, map[wire.Method]says{},
-			"OPTIONS=inconclusive/no_response REGISTER=fail/no_response INVITE=fail/no_response; credentials_valid=fail/no_response inbound_reachable=skipped outbound_authorized=fail/no_response", "OPTIONS REGISTER INVITE", false},
+			"OPTIONS=inconclusive/no_response REGISTER=fail/no_response look around=inconclusive/no_response; credentials_valid=fail/no_response inbound_reachable=fail/no_response outbound_authorized=fail/no_response", "OPTIONS REGISTER", false},
 		{"a call that the carrier takes up too late is cancelled", byAddress, calling, map[wire.Method]says{wire.OPTIONS: there, wire.CANCEL: with(200),
 			wire.INVITE: func() says {
 				n := 0
@@ -341,7 +348,7 @@ func TestProbe(t *testing.T) {
 					}
 				}
 			}()},
-			"OPTIONS=pass INVITE=fail/no_response; credentials_valid=fail/no_response inbound_reachable=skipped outbound_authorized=fail/no_response", "OPTIONS INVITE CANCEL", false},
+			"OPTIONS=pass INVITE=fail/no_response; credentials_valid=fail/no_response inbound_reachable=skipped/not_run outbound_authorized=fail/no_response", "OPTIONS INVITE CANCEL", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			probed(t, test.credentials, test.script, test.o, func(w *world, r probe.Report) {
@@ -384,11 +391,11 @@ func TestUnreachable(t *testing.T) {
 	inWorld(t, withCredentials, map[wire.Method]says{}, func(w *world) {
 		w.carrier.Refuse()
 		at := time.Now()
-		r := w.run(w.Context(), probe.Request{Number: "register", To: "+14155550100"})
+		r := w.run(w.Context(), probe.Request{Provider: "register", To: "+14155550100"})
 		if took := time.Since(at); took > 100*time.Millisecond {
 			t.Errorf("it took %s", took)
 		}
-		const want = "OPTIONS=inconclusive/unreachable REGISTER=fail/unreachable INVITE=fail/unreachable; credentials_valid=fail/unreachable inbound_reachable=skipped outbound_authorized=fail/unreachable"
+		const want = "OPTIONS=inconclusive/port_closed REGISTER=fail/port_closed look around=inconclusive/no_response; credentials_valid=fail/port_closed inbound_reachable=fail/port_closed outbound_authorized=fail/port_closed"
 		if got := verdicts(r); got != want {
 			t.Errorf("verdicts\n got %s\nwant %s", got, want)
 		}
@@ -397,8 +404,8 @@ func TestUnreachable(t *testing.T) {
 
 // A name without address ends the probe before anything is sent.
 func TestNoAddress(t *testing.T) {
-	probed(t, `server: nowhere.example, `+withCredentials, map[wire.Method]says{}, probe.Request{Number: "register", To: "+14155550100"}, func(w *world, r probe.Report) {
-		const want = "resolve=fail/no_address; credentials_valid=fail/no_address inbound_reachable=skipped outbound_authorized=fail/no_address"
+	probed(t, `server: nowhere.example, `+withCredentials, map[wire.Method]says{}, probe.Request{Provider: "register", To: "+14155550100"}, func(w *world, r probe.Report) {
+		const want = "resolve=fail/no_address; credentials_valid=fail/no_address inbound_reachable=fail/no_address outbound_authorized=fail/no_address"
 		if got := verdicts(r); got != want || len(w.received()) != 0 {
 			t.Errorf("verdicts\n got %s\nwant %s\nand %d messages", got, want, len(w.received()))
 		}
@@ -407,7 +414,7 @@ func TestNoAddress(t *testing.T) {
 
 // RFC 3261 §10.2.3: the probe's REGISTER asks and binds nothing, so whoever uses the trunk keeps its calls.
 func TestRegisterBindsNothing(t *testing.T) {
-	probed(t, withCredentials, map[wire.Method]says{wire.REGISTER: challenging(with(200))}, probe.Request{Number: "register"}, func(w *world, _ probe.Report) {
+	probed(t, withCredentials, map[wire.Method]says{wire.REGISTER: challenging(with(200))}, probe.Request{Provider: "register"}, func(w *world, _ probe.Report) {
 		seen := 0
 		for _, m := range w.received() {
 			if m.Method == wire.REGISTER {
@@ -430,7 +437,7 @@ func TestRegisterBindsNothing(t *testing.T) {
 // From tag with CSeq one higher behind the challenge.
 func TestInvite(t *testing.T) {
 	script := ringing(map[wire.Method]says{wire.INVITE: challenging(nil)})
-	probed(t, withCredentials, script, probe.Request{To: "+14155550100", From: "+15550001234"}, func(w *world, r probe.Report) {
+	probed(t, withCredentials, script, probe.Request{To: "+14155550100", From: "+15550001234", Messages: true}, func(w *world, r probe.Report) {
 		var invites []*wire.Message
 		for _, m := range w.received() {
 			if m.Method == wire.INVITE {
@@ -471,7 +478,7 @@ func TestInterrupted(t *testing.T) {
 		if took := time.Since(at); !rings || took > 4*time.Second {
 			t.Errorf("rings: %t, after %s", rings, took)
 		}
-		const want = "OPTIONS=pass INVITE=inconclusive/interrupted; credentials_valid=inconclusive/interrupted inbound_reachable=skipped outbound_authorized=inconclusive/interrupted"
+		const want = "OPTIONS=pass INVITE=inconclusive/interrupted; credentials_valid=inconclusive/interrupted inbound_reachable=skipped/not_run outbound_authorized=inconclusive/interrupted"
 		if got := verdicts(r); got != want {
 			t.Errorf("verdicts\n got %s\nwant %s", got, want)
 		}
@@ -484,7 +491,7 @@ func TestInterrupted(t *testing.T) {
 		inWorld(t, withCredentials, map[wire.Method]says{}, func(w *world) {
 			ctx, cancel := context.WithCancel(w.Context())
 			cancel()
-			r := w.run(ctx, probe.Request{Number: "register", To: "+14155550100"})
+			r := w.run(ctx, probe.Request{Provider: "register", To: "+14155550100"})
 			time.Sleep(40 * time.Second)
 			for _, m := range w.received() {
 				if m.Method == wire.INVITE || m.Method == wire.REGISTER {
@@ -505,7 +512,7 @@ func TestReportAsJSON(t *testing.T) {
 		"fail": {wire.REGISTER: with(403), wire.INVITE: challenging(with(404))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			probed(t, withCredentials, script, probe.Request{Number: "register", To: "+14155550100"}, func(w *world, r probe.Report) {
+			probed(t, withCredentials, script, probe.Request{Provider: "register", To: "+14155550100"}, func(w *world, r probe.Report) {
 				got, err := json.MarshalIndent(r, "", "  ")
 				if err != nil {
 					t.Fatal(err)

@@ -50,6 +50,9 @@ type Result struct {
 	Fix     string  `json:"fix,omitempty"`
 }
 
+// OK is the check as a yes or no: proven, or nothing is to be proven.
+func (r Result) OK() bool { return r.Verdict == Pass || r.Code == NotApplicable }
+
 // Step is one thing that was done.
 type Step struct {
 	Check    Check     `json:"check,omitempty"` // that it is for; empty: for all of them
@@ -107,6 +110,13 @@ func (d Duration) D() time.Duration { return time.Duration(d) }
 // MarshalJSON implements json.Marshaler.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(time.Duration(d).Microseconds())/1000, 'f', 3, 64), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	ms, err := strconv.ParseFloat(string(b), 64)
+	*d = Duration(ms * float64(time.Millisecond))
+	return err
 }
 
 // Passed reports whether no check failed and at least one passed.

@@ -1,14 +1,16 @@
 package probe
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"trunkline/config"
-	"trunkline/sip/resolve"
 	"trunkline/trunks"
+	"trunkline/trunks/provider"
 )
 
 // Request says what is to be proven.
@@ -21,26 +23,24 @@ type Request struct {
 	Checks   []Check       // empty: all three, as far as there is what they need
 	Provider string        // whose error tables go first: twilio, telnyx, signalwire, vonage; empty: told by the domain
 	Number   string        // +E.164 under test: dialled for inbound_reachable, the caller for outbound_authorized; empty: none
-	From     string        // caller of the test calls; empty: Number, else the trunk's user
-	To       string        // number or SIP URI called for outbound_authorized; empty: Options.Target
+	From     string        // caller of the test calls, +E.164; empty: Number, else the trunk's user
+	To       string        // number or SIP URI called for outbound_authorized; empty: Options.Target, else Number itself
 	DialOut  *trunks.Trunk // that Number is dialled out of; nil: the trunk under test
+	Bind     bool          // a registering trunk that is not in force is bound to this host while Number is dialled
 	Timeout  time.Duration // for one answer; 0: 5 s
 	Public   bool          // refuse to send to loopback, private and link-local addresses
 	Messages bool          // keep the messages, for Report.Messages
-	Progress func(Step)    // told of each step as it ends, by the goroutine that called Run; nil: nobody
+
+	// Progress is told of each step as it ends; nil: nobody. Run calls it from its own goroutine, Start from a shard or
+	// another goroutine: there it must not block.
+	Progress func(Step)
+
+	only  bool // no more than OPTIONS
+	quiet bool // nothing is asked at neighbouring places
+	user  bool // From has the trunk's user in place of a number
 }
 
-// Options of a Prober. Engine is required.
-type Options struct {
-	Engine    Engine
-	Resolver  *resolve.Resolver // for Request.Config; nil: only literal addresses
-	Target    string            // number or SIP URI that test calls go to where a Request names none; empty: none
-	Rate      float64           // probes begun per second, all together; 0: no limit
-	Most      int               // probes in flight; 0: 10,000
-	RingLimit time.Duration     // longest a test call is left without a final response; 0: 10 s
-}
-
-// Errors of Run, beside *RequestError.
+// Errors of Run and Start, beside *RequestError.
 var (
 	ErrBusy   = errors.New("too many probes are under way")
 	ErrClosed = errors.New("the prober was closed")
@@ -54,61 +54,94 @@ type RequestError struct {
 
 func (e *RequestError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Problem) }
 
-// Prober runs probes. Its methods may be called concurrently.
-type Prober struct{ options Options }
+// wants reports whether one of these checks is asked for.
+func (r *Request) wants(checks ...Check) bool {
+	return len(r.Checks) == 0 || slices.ContainsFunc(checks, func(c Check) bool { return slices.Contains(r.Checks, c) })
+}
 
-// New returns a Prober.
-func New(o Options) *Prober { return &Prober{options: o} }
-
-// Run probes a trunk and reports when all steps are done, or as soon as ctx ends, with what is known by then; what is under
-// way is cancelled and taken back. The error is a *RequestError, ErrBusy or ErrClosed, and there is no report then.
-func (p *Prober) Run(ctx context.Context, r Request) (Report, error) {
-	if r.Trunk == nil {
-		t, err := p.build(ctx, r.Config)
-		if err != nil {
-			return Report{}, err
-		}
-		r.Trunk = t
+// complete fills in what a request leaves out, and refuses what must not be sent.
+func (r Request) complete(o Options) (Request, error) {
+	if r.Timeout == 0 {
+		r.Timeout = 5 * time.Second
 	}
 	if r.To == "" {
-		r.To = p.options.Target
+		r.To = o.Target
 	}
 	if r.From == "" {
 		r.From = r.Number
 	}
-	return probe(ctx, p.options.Engine, r), nil
+	for _, c := range r.Checks {
+		if c != Credentials && c != Inbound && c != Outbound {
+			return r, &RequestError{"Checks", fmt.Sprintf("%q is none of %s, %s, %s", c, Credentials, Inbound, Outbound)}
+		}
+	}
+	if (r.Trunk == nil) == (r.Config == nil) {
+		return r, &RequestError{"Trunk", "either a stored trunk or the settings of a new one are required"}
+	}
+	if r.Timeout < 0 || r.Timeout > time.Minute {
+		return r, &RequestError{"Timeout", "more than 0 and at most 1m is allowed"}
+	}
+	for _, n := range [...]struct{ field, value string }{{"Number", r.Number}, {"From", r.From}} {
+		if n.value != "" && !isE164(n.value) {
+			return r, &RequestError{n.field, fmt.Sprintf("%q is no number: + and 8 to 15 digits are allowed", n.value)}
+		}
+	}
+	for _, n := range [...]struct{ field, value string }{{"Number", r.Number}, {"To", r.To}} {
+		if err := callable(n.field, n.value); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
-// build makes the trunk of a Request.Config.
-func (p *Prober) build(ctx context.Context, c *config.Trunk) (*trunks.Trunk, error) {
-	if c == nil {
-		return nil, &RequestError{"Trunk", "a Trunk or a Config is required"}
-	}
-	cfg := config.Config{Trunks: []config.Trunk{*c}}
-	names := trunks.Names{}
-	for _, h := range trunks.Hosts(cfg) {
-		if p.options.Resolver == nil {
-			continue
-		}
-		q := resolve.Query{Host: h.Name, Port: 5060}
-		if h.Transport != "" {
-			q = resolve.Query{Host: h.Name, Transport: h.Transport}
-		}
-		answer, err := p.options.Resolver.Resolve(ctx, q)
-		if err != nil {
-			continue // the step "resolve" says so
-		}
-		for _, t := range answer.Targets {
-			names[h] = append(names[h], trunks.Server{Addr: t.Addr, Priority: t.Priority, Weight: t.Weight, Record: t.Server})
-		}
-	}
-	s, err := trunks.Build(cfg, names)
-	if err != nil {
-		return nil, &RequestError{"Config", err.Error()}
-	}
-	return s.Trunks[0], nil
+func isE164(s string) bool {
+	digits, ok := strings.CutPrefix(s, "+")
+	return ok && len(digits) >= 8 && len(digits) <= 15 && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
 }
 
-// Close cancels every probe under way and waits until their calls are taken back or ctx ends. Run fails with ErrClosed from
-// then on.
-func (p *Prober) Close(context.Context) {}
+// callable refuses targets that a test must never call: emergency services, and
+// numbers that cost more than a call.
+func callable(field, target string) error {
+	if target == "" {
+		return nil
+	}
+	user := target
+	if isURI(target) {
+		_, rest, _ := strings.Cut(target, ":")
+		user, _, _ = strings.Cut(rest, "@")
+		if strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("<>\"", r) }) {
+			return &RequestError{field, "spaces, quotes, angle brackets and control characters are not allowed"}
+		}
+		if plain, err := url.PathUnescape(user); err == nil {
+			user = plain
+		}
+		if strings.HasPrefix(strings.ToLower(user), "sos") || strings.HasPrefix(strings.ToLower(rest), "sos") {
+			return &RequestError{field, "a test never calls emergency services"}
+		}
+	}
+	user, _, _ = strings.Cut(user, ";")
+	digits := strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9':
+			return r
+		case strings.ContainsRune("+-.() ", r):
+			return -1
+		}
+		return 'x'
+	}, user)
+	switch {
+	case strings.Contains(digits, "x") && isURI(target): // a name
+		return nil
+	case strings.Contains(digits, "x"), digits == "":
+		return &RequestError{field, fmt.Sprintf("%q is neither a number (+ and 8 to 15 digits) nor a SIP URI", target)}
+	case len(digits) < 8: // also +1911: country code and service
+		return &RequestError{field, fmt.Sprintf("%q is too short: a test never calls emergency services or short codes", target)}
+	}
+	if kind, costly := provider.Costly(numberIn(target)); costly {
+		return &RequestError{field, fmt.Sprintf("a test never calls %s", kind)}
+	}
+	if !isURI(target) && !isE164(target) {
+		return &RequestError{field, fmt.Sprintf("%q is no number: + and 8 to 15 digits are allowed", target)}
+	}
+	return nil
+}

@@ -214,3 +214,36 @@ func (t *table) meaning(r *row, code string) Meaning {
 	}
 	return m
 }
+
+// Costly reports whether an E.164 number is one that no test may call, and of which kind it is: emergency services behind a
+// country code, and numbers that cost more than a call.
+func Costly(number string) (kind string, yes bool) {
+	digits, ok := strings.CutPrefix(number, "+")
+	if !ok {
+		return "", false
+	}
+	for _, n := range costly() {
+		if strings.HasPrefix(digits, n.Prefix) {
+			return n.Kind + " (+" + n.Prefix + "…)", true
+		}
+	}
+	return "", false
+}
+
+//go:embed costly.yaml
+var costlyYAML []byte
+
+// costlyNumbers is one range.
+type costlyNumbers struct {
+	Prefix string `yaml:"prefix"` // country code and first digits
+	Kind   string `yaml:"kind"`
+	Source string `yaml:"source"`
+	Date   string `yaml:"date"`
+}
+
+var costly = sync.OnceValue(func() (all []costlyNumbers) {
+	if err := yaml.UnmarshalWithOptions(costlyYAML, &all, yaml.Strict()); err != nil {
+		panic(err) // the file is ours, and a test reads it
+	}
+	return all
+})

@@ -118,3 +118,17 @@ func FuzzExplain(f *testing.F) {
 		}
 	})
 }
+
+// No test calls what costs more than a call; every range says where that is written.
+func TestCostly(t *testing.T) {
+	for _, n := range costly() {
+		if strings.Trim(n.Prefix, "0123456789") != "" || n.Kind == "" || n.Source == "" || n.Date == "" {
+			t.Errorf("incomplete: %+v", n)
+		}
+	}
+	for number, want := range map[string]bool{"+19005550100": true, "+449012345678": true, "+88161234567": true, "+14155550100": false, "+442079460000": false, "19005550100": false} {
+		if kind, got := Costly(number); got != want {
+			t.Errorf("%s: %t %q", number, got, kind)
+		}
+	}
+}
