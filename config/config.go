@@ -162,6 +162,12 @@ type Trunk struct {
 	CountryCode      string       `yaml:"country_code"`    // digits; completes numbers that come in national form
 	NationalPrefix   string       `yaml:"national_prefix"` // digits before a national number, as 0 in Germany and 1 in North America
 	UserPhone        bool         `yaml:"user_phone"`      // user=phone on URIs with a number (RFC 3261 §19.1.1)
+	TechPrefix       string       `yaml:"tech_prefix"`     // before the called number in Request-URI and To
+	FromUser         FromUser     `yaml:"from_user"`       // what From shows
+	FromDomain       string       `yaml:"from_domain"`     // host of From; empty: Domain
+	Trusted          bool         `yaml:"trusted"`         // belongs to our trust domain (RFC 3325 §2.3)
+	Diversion        Diversion    `yaml:"diversion"`       // in which form it hears who diverted a call
+	Headers          Headers      `yaml:"headers"`
 	Oversize         Oversize     `yaml:"oversize"`        // a request over 1,300 bytes on a udp trunk (RFC 3261 §18.1.1)
 	KeepAlive        Duration     `yaml:"keep_alive"`      // on tcp and tls: a ping after that much silence of ours (RFC 5626 §4.4.1); 0: none
 	FailoverAfter    Duration     `yaml:"failover_after"`  // silence of one server after which the next is tried; 0: Timer B
@@ -189,6 +195,17 @@ type Health struct {
 	Hits     int      `yaml:"hits"`     // good signs in a row after which it is up again
 }
 
+// Headers are what crosses between a trunk and the agents beyond the usual, or not at all. In is from the trunk.
+type Headers struct {
+	InAllow  []HeaderName `yaml:"in_allow"`
+	InDeny   []HeaderName `yaml:"in_deny"`
+	OutAllow []HeaderName `yaml:"out_allow"`
+	OutDeny  []HeaderName `yaml:"out_deny"`
+}
+
+// HeaderName is the name of a SIP header, or the beginning of several and a '*'.
+type HeaderName string
+
 // TrunkTLS is how a tls trunk is dialled.
 type TrunkTLS struct {
 	ServerName  string `yaml:"server_name"` // name the certificate must carry; empty: domain
@@ -206,6 +223,7 @@ type Agent struct {
 	Redirect        Redirect      `yaml:"redirect"`        // what a 3xx of this agent does
 	SessionExpires  Duration      `yaml:"session_expires"` // session interval asked for (RFC 4028); 0: none
 	MinSE           Duration      `yaml:"min_se"`          // smallest session interval taken
+	Forwarding      bool          `yaml:"forwarding"`      // it may send on calls of others that were diverted from its own numbers
 	MaxCalls        *int          `yaml:"max_calls"`       // calls in progress with this agent; nil: no limit
 	Media           PartyMedia    `yaml:"media"`
 }
@@ -265,6 +283,8 @@ type (
 	LogFormat     string
 	UnknownAnswer string
 	NumberFormat  string
+	FromUser      string
+	Diversion     string
 	Oversize      string
 	Redirect      string
 	CPSOver       string
@@ -297,6 +317,14 @@ const (
 	FormatE164     NumberFormat = "e164"     // +15550001234
 	FormatDigits   NumberFormat = "digits"   // 15550001234
 	FormatNational NumberFormat = "national" // 5550001234 with the national prefix within country_code, else e164
+
+	FromCaller   FromUser = "caller"    // the caller's number
+	FromAuthUser FromUser = "auth_user" // the trunk's user name
+
+	DiversionKeep    Diversion = "keep"         // as it comes
+	DiversionPlain   Diversion = "diversion"    // History-Info becomes Diversion (RFC 7544)
+	DiversionHistory Diversion = "history_info" // Diversion becomes History-Info
+	DiversionDrop    Diversion = "drop"         // neither crosses
 
 	OversizeFragment Oversize = "fragment" // sent over UDP all the same
 	OversizeTCP      Oversize = "tcp"      // sent over TCP, and over UDP when TCP is refused

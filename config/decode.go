@@ -310,7 +310,7 @@ func setText(v reflect.Value, path, text string) error {
 			switch v.Interface().(type) {
 			case slog.Level:
 				return fmt.Errorf("%s is unknown", quoteShort(text))
-			case Secret, Duration, Bytes, Listener, HostPort, Source, URI, PortRange, Failover:
+			case Secret, Duration, Bytes, Listener, HostPort, Source, URI, PortRange, Failover, HeaderName:
 				return err
 			}
 			return fmt.Errorf("%s is not an address", quoteShort(text))

@@ -26,6 +26,7 @@ const (
 	allowedBool     = "true, false"
 	allowedFailover = "codes from 400 to 699, 4xx, 5xx, 6xx, timeout"
 	allowedURL      = "http://host[:port][/path] or https://host[:port][/path], without user and query"
+	allowedHeader   = "header names that the edge does not write itself, each with '*' at its end for all that begin so"
 	allowedURI      = "sip:host, sip:user@host:port;transport=udp|tcp|tls, sips:host"
 )
 
@@ -171,6 +172,16 @@ var keys = []key{
 	{path: "trunks[].country_code", allowed: "1 to 3 digits, not beginning with 0", doc: "Completes numbers that come in national form; empty: none does."},
 	{path: "trunks[].national_prefix", allowed: "up to 4 digits", doc: "Digits before a national number, as 0 in Germany and 1 in North America."},
 	{path: "trunks[].user_phone", allowed: allowedBool, doc: "Whether URIs with a number carry user=phone."},
+	{path: "trunks[].tech_prefix", allowed: "up to 16 digits, '*' and '+'", doc: "Goes before the called number in Request-URI and To; empty: nothing."},
+	{path: "trunks[].from_user", choices: []string{"caller", "auth_user"}, doc: "What From shows: the caller's number, or the trunk's auth_user, with the number in P-Asserted-Identity of a trusted trunk."},
+	{path: "trunks[].from_domain", allowed: "a host name or address, without port", doc: "Host in From; empty: domain."},
+	{path: "trunks[].trusted", allowed: allowedBool, doc: "Whether the trunk is told who calls by P-Asserted-Identity, also of callers who withhold it, and believed when it says so itself."},
+	{path: "trunks[].diversion", choices: []string{"keep", "diversion", "history_info", "drop"}, doc: "How the trunk hears who diverted a call: as it comes, always in one of the two headers, or not at all."},
+	{path: "trunks[].headers", doc: "Headers that cross beside the usual ones, or not at all; a name may end in '*', and what is denied is not allowed."},
+	{path: "trunks[].headers.in_allow", allowed: "a list of " + allowedHeader, doc: "From the trunk to agents."},
+	{path: "trunks[].headers.in_deny", allowed: "a list of " + allowedHeader, doc: "Not from the trunk to agents."},
+	{path: "trunks[].headers.out_allow", allowed: "a list of " + allowedHeader, doc: "From agents to the trunk."},
+	{path: "trunks[].headers.out_deny", allowed: "a list of " + allowedHeader, doc: "Not from agents to the trunk."},
 	{path: "trunks[].oversize", choices: []string{"fragment", "tcp"}, doc: "What happens to a request over 1,300 bytes on a udp trunk: sent all the same, or over TCP."},
 	{path: "trunks[].keep_alive", allowed: "0 or 1s to 1h, on tcp and tls", doc: "A ping (CRLF CRLF) goes out after this much silence of ours, and a connection whose peer does not answer is closed; 0: none."},
 	{path: "trunks[].failover_after", allowed: "0 or 500ms to 5m", doc: "A server that sends nothing at all for this long gives way to the next; 0: timer_b. The last one always has timer_b."},
@@ -214,6 +225,7 @@ var keys = []key{
 	{path: "agents[].media.codecs", allowed: allowedCodecs, doc: "As trunks[].media.codecs."},
 	{path: "agents[].media.srtp", choices: []string{"pass", "off", "sdes"}, doc: "As trunks[].media.srtp."},
 	{path: "agents[].media.latch", choices: []string{"auto", "strict", "any"}, doc: "As trunks[].media.latch."},
+	{path: "agents[].forwarding", allowed: allowedBool, doc: "Whether it may call out with the number of another caller when Diversion or History-Info names a number of its own."},
 	{path: "agents[].max_calls", allowed: "0 or more, or null for no limit", doc: "Calls in progress with this agent; null: no limit."},
 
 	{path: "numbers", allowed: "a list of {number, trunk, ...}", doc: "Telephone numbers and where their calls go."},

@@ -30,6 +30,13 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	l.duration(path+".cps_wait", t.CPSWait, Duration(time.Millisecond), Duration(time.Minute), true)
 	l.optionalCount(path+".max_calls", t.MaxCalls)
 	l.validateNumberFormat(path, t)
+	l.host(path+".from_domain", &t.FromDomain)
+	if t.FromUser == FromAuthUser && t.AuthUser == "" {
+		l.badAllowed(path+".from_user", "", "auth_user needs auth_user beside it")
+	}
+	if len(t.TechPrefix) > 16 || strings.Trim(t.TechPrefix, "0123456789*+") != "" {
+		l.bad(path+".tech_prefix", "%s is not a prefix of a number", quoteShort(t.TechPrefix))
+	}
 	l.duration(path+".keep_alive", t.KeepAlive, Duration(time.Second), Duration(time.Hour), true)
 	if t.KeepAlive > 0 && t.Transport == UDP {
 		l.badAllowed(path+".keep_alive", "0", "is set, but transport is udp, where nobody answers a ping")

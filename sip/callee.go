@@ -11,11 +11,9 @@ import (
 	"trunkline/sip/call"
 	"trunkline/sip/dialog"
 	"trunkline/sip/digest"
-	"trunkline/sip/rewrite"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
-	"trunkline/trunks"
 )
 
 // target is where one attempt goes.
@@ -142,7 +140,8 @@ func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, 
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	b = c.callee.dialog.AppendNamed(s.out[:0], "INVITE", wire.INVITE, f.Proto.String(), s.sentBy(f), s.branch, forwards(invite))
 	b = c.appendCredentials(now, b, &c.callee, "INVITE", c.callee.dialog.Target())
-	b = s.appendCrossing(b, invite, f)
+	b = c.appendIdentity(b, invite)
+	b = c.appendCrossing(b, invite, call.Callee)
 	b = wire.AppendHeaderString(b, "Allow", admit.Allow)
 	b = append(b, c.capabilities()...)
 	b = c.callee.session.AppendRequest(b)
@@ -299,25 +298,6 @@ func (c *session) followable() (uris [][]byte) {
 		}
 	}
 	return uris
-}
-
-// fromValue is the caller's identity as the callee's side sees it.
-func (c *session) fromValue(invite *wire.Message) []byte {
-	if t := c.callee.trunk; t != nil {
-		return rewrite.AppendFrom(nil, invite.From, c.shard.dialled(t, admit.User(invite.From.URI)), t.Domain)
-	}
-	host := hostOf(c.shard.sentBy(c.callee.flow))
-	return rewrite.AppendFrom(nil, invite.From, admit.User(invite.From.URI), host)
-}
-
-// dialled returns a number as the trunk wants it written. In the default form
-// the user part stays as it is, byte for byte.
-func (s *shard) dialled(t *trunks.Trunk, number []byte) []byte {
-	if t.Plan.Format == config.FormatE164 || t.Plan.Format == "" {
-		return number
-	}
-	s.number = t.Plan.Normalize(number, s.number[:0])
-	return t.Plan.Append(nil, s.number)
 }
 
 // cancelCallee gives an attempt up.

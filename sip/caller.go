@@ -81,9 +81,15 @@ func (c *session) begin(p transport.Packet, server transaction.Server, found fou
 	c.invite = append(s.buffer(), p.Bytes...)
 	c.head = s.appendHead(s.buffer(), m, c.id[:], p.Flow)
 	c.called, c.number = bytes.Clone(found.called), bytes.Clone(found.number)
+	c.tel = len(m.URI) > len(telScheme) && bytes.EqualFold(m.URI[:len(telScheme)], telScheme)
+	if c.private = rewrite.Private(m); c.private && c.direction == trunks.InboundCall {
+		c.number = nil // nobody is to know it, in records either (RFC 3323 §5)
+	}
 	c.chain = s.trace.add(noTrace, s.port.Now(), false, false, p.Flow, p.Bytes)
 	s.edge.calls.Add(1)
 }
+
+var telScheme = []byte("tel:")
 
 // sit says who sits on which side and takes a channel on both.
 func (c *session) sit(now time.Time) *trunks.Refusal {
@@ -114,11 +120,11 @@ type found struct {
 
 // findRoute asks the snapshot where the INVITE at hand may go.
 func (s *shard) findRoute(from trunks.Principal) (f found) {
-	f.called, f.number = admit.Numbers(&s.in)
 	snapshot := s.edge.snapshot.Load()
 	if f.from = from.Trunk; f.from == nil {
 		f.direction = trunks.OutboundCall
-		f.route, f.refusal = snapshot.Outbound(from.Agent, f.number, f.called)
+		f.called, f.number = admit.Numbers(&s.in, true)
+		f.route, f.refusal = Outbound(snapshot, from.Agent, &s.in)
 		return f
 	}
 	f.direction = trunks.InboundCall
@@ -126,7 +132,25 @@ func (s *shard) findRoute(from trunks.Principal) (f found) {
 	if f.refusal == nil {
 		f.from = f.route.Trunk
 	}
+	_, f.number = admit.Numbers(&s.in, f.from.Trusted)
 	return f
+}
+
+// Outbound routes an INVITE of an agent: its caller must be a number that the
+// agent may use. An agent that forwards calls of others may name such a number as
+// the one that diverted the call instead (RFC 5806, RFC 7044).
+func Outbound(s *trunks.Snapshot, a *trunks.Agent, m *wire.Message) (trunks.Route, *trunks.Refusal) {
+	called, number := admit.Numbers(m, true)
+	route, refusal := s.Outbound(a, number, called)
+	if refusal == nil || refusal.Reason != trunks.NumberUnverified || !a.Forwarding {
+		return route, refusal
+	}
+	if by := rewrite.Diverter(m); by != nil {
+		if diverted, other := s.Outbound(a, by, called); other == nil {
+			return diverted, nil
+		}
+	}
+	return route, refusal
 }
 
 // refused ends a call that we do not take: the machine answers and records.
@@ -180,7 +204,7 @@ func (c *session) respondCaller(now time.Time, a call.Action) {
 	if a.Reliable {
 		b = c.appendReliable(b, &r)
 	}
-	b = c.appendResponseHeaders(b, a, c.caller.flow)
+	b = c.appendResponseHeaders(b, a, call.Caller)
 	if a.Code >= 200 && a.Code < 300 {
 		b = c.caller.session.AppendResponse(b)
 	}
@@ -232,14 +256,14 @@ func (c *session) respondWith(now time.Time, r response, b []byte) {
 
 // appendResponseHeaders appends what is not about the dialog: capabilities, what
 // the other side's response says, and the machine's own Reason and Retry-After.
-func (c *session) appendResponseHeaders(b []byte, a call.Action, f transport.Flow) []byte {
+func (c *session) appendResponseHeaders(b []byte, a call.Action, to call.Side) []byte {
 	s := c.shard
 	if a.Code >= 200 && a.Code < 300 {
 		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
 		b = wire.AppendHeaderString(b, "Supported", admit.Supported)
 	}
 	if a.AtHand {
-		b = s.appendCrossing(b, &s.in, f)
+		b = c.appendCrossing(b, &s.in, to)
 		if a.Code >= 300 && a.Code < 400 {
 			b = rewrite.AppendRedirection(b, &s.in, c.hostFor(call.Caller))
 		}

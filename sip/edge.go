@@ -161,6 +161,7 @@ type ways struct {
 	agents map[string][]destination // by agent, as its Destinations
 
 	bindings      bindings
+	manners       map[string]*manners      // by trunk
 	trunkPolicies map[string]*call.Options // by trunk
 	agentPolicies map[string]*call.Options // by agent
 }
@@ -212,7 +213,9 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 	w.keys, w.byName = keysOf(s, old.byName)
 	w.trunkPolicies, w.agentPolicies = policiesOf(e.policy, s)
 	w.bindings = bindingsOf(s, old.bindings)
+	w.manners = make(map[string]*manners, len(s.Trunks))
 	for _, t := range s.Trunks {
+		w.manners[t.Name] = mannersOf(t)
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)
 		}

@@ -79,7 +79,7 @@ func (s *shard) takeExpected(now time.Time, p transport.Packet, from trunks.Prin
 	if s.in.Method != wire.INVITE || from.Agent != nil || len(s.in.To.Tag) > 0 {
 		return false
 	}
-	called, caller := admit.Numbers(&s.in)
+	called, caller := admit.Numbers(&s.in, true)
 	x, written := s.expectedFor(from, called)
 	if x == nil {
 		return false

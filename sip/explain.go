@@ -52,7 +52,7 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 		return gates, true
 	}
 	pass("message", "valid")
-	called, caller := admit.Numbers(&m)
+	called, _ := admit.Numbers(&m, true)
 	if principal.Trunk != nil {
 		route, called, refusal := Inbound(s, principal.Trunk, &m)
 		if refusal != nil {
@@ -64,7 +64,7 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 		}
 		return gates, true
 	}
-	route, refusal := s.Outbound(principal.Agent, caller, called)
+	route, refusal := Outbound(s, principal.Agent, &m)
 	if refusal != nil {
 		return stop("route", "%v", refusal)
 	}

@@ -265,8 +265,7 @@ func reasonText(cause call.Cause) string {
 // relay carries the in-dialog request at hand to the other side.
 func (c *session) relay(now time.Time, a call.Action) {
 	s := c.shard
-	to := c.leg(a.Side)
-	s.line = s.appendCrossing(s.line[:0], &s.in, to.flow)
+	s.line = c.appendCrossing(s.line[:0], &s.in, a.Side)
 	kind, body := string(s.in.Get(wire.HContentType)), s.in.Body
 	if a.Body == call.BodyAtHand {
 		var err error
@@ -434,7 +433,7 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 		c.agree(a.Side, p.from.session)
 	}
 	if a.AtHand && s.in.Status == int(a.Code) {
-		b = s.appendCrossing(b, &s.in, c.leg(a.Side).flow)
+		b = c.appendCrossing(b, &s.in, a.Side)
 	}
 	s.out = wire.AppendBody(b, kind, body)
 	s.respond(now, p.from.server, int(a.Code), s.out)

@@ -12,7 +12,6 @@ import (
 // one of our own with the session as it is.
 func (c *session) sendReinvite(now time.Time, a call.Action) {
 	s := c.shard
-	to := c.leg(a.Side)
 	kind, body, err := c.chooseBody(a.Body, &s.in, a.Side, offer)
 	if err != nil {
 		c.mediaFailed(err)
@@ -25,7 +24,7 @@ func (c *session) sendReinvite(now time.Time, a call.Action) {
 		s.giveBack(from.open.head)
 		c.atHand.ref = a.Ref
 		from.open, c.atHand = c.atHand, opened{}
-		s.line = s.appendCrossing(s.line, &s.in, to.flow)
+		s.line = c.appendCrossing(s.line, &s.in, a.Side)
 		hops = forwards(&s.in)
 	}
 	s.line = wire.AppendHeaderString(s.line, "Allow", admit.Allow)
@@ -60,7 +59,7 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 	if a.Code >= 200 && a.Code < 300 {
 		b = l.open.session.AppendResponse(b)
 	}
-	b = c.appendResponseHeaders(b, a, l.flow)
+	b = c.appendResponseHeaders(b, a, a.Side)
 	s.out = wire.AppendBody(b, kind, body)
 	s.respond(now, l.open.server, int(a.Code), s.out)
 	if a.Code >= 200 && a.Code < 300 {

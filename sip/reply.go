@@ -8,7 +8,6 @@ import (
 
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
-	"trunkline/sip/rewrite"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -100,11 +99,6 @@ func (s *shard) appendUserAgent(b []byte) []byte {
 		b = wire.AppendHeaderString(b, "User-Agent", name)
 	}
 	return b
-}
-
-// appendCrossing appends the headers of m that the side on f may see.
-func (s *shard) appendCrossing(b []byte, m *wire.Message, f transport.Flow) []byte {
-	return rewrite.AppendCrossing(b, m, s.sentBy(f))
 }
 
 // appendReason appends Reason lines (RFC 3326) for the cause numbers given.

@@ -79,6 +79,8 @@ type session struct {
 	quietSince time.Time // since when no media counts as silence, as far as was looked
 	chain      uint64    // trace
 	refusal    trunks.Reason
+	tel        bool // a tel URI was called
+	private    bool // the caller withholds who they are
 	onTrunk    bool // a channel of the trunk is held
 	onAgent    bool // a channel of the agent is held
 	finished   bool

@@ -161,11 +161,9 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 	t.Tried(now, next)
 	called := c.shard.dialled(t, c.called)
 	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers[t.Name]}
-	out.uri = appendURI(nil, called, HostPort(t), "")
-	if t.UserPhone {
-		out.uri = append(out.uri, ";user=phone"...)
-	}
-	out.to = rewrite.AppendTo(nil, called, t.Domain)
+	phone := t.UserPhone || c.tel
+	out.uri = rewrite.Party{User: called, Host: HostPort(t), Phone: phone}.AppendURI(nil)
+	out.to = rewrite.AppendTo(nil, rewrite.Party{User: called, Host: t.Domain, Phone: phone})
 	if at != nil && at.hop.IsValid() && c.suits(t, proto, at.hop) {
 		out.addr = at.hop
 		if at.hop != at.Server {
@@ -197,14 +195,14 @@ func (c *session) agentTarget(now time.Time) (target, bool) {
 	}
 	c.addresses |= 1 << address
 	way := &c.shard.edge.ways.Load().destinations(agent)[i]
-	called := c.called
+	called := c.shard.read(c.caller.trunk, c.called)
 	if way.user != "" {
 		called = []byte(way.user)
 	}
 	text := make([]byte, 0, 2*len(called)+len(way.hostPort)+len(way.params)+len(way.host)+16)
 	text = appendURI(text, called, way.hostPort, way.params)
 	uri := text[:len(text):len(text)]
-	return target{uri: uri, to: rewrite.AppendTo(text[len(text):], called, way.host), proto: way.proto, addr: agent.Destinations[i].Addrs[address]}, true
+	return target{uri: uri, to: rewrite.AppendTo(text[len(text):], rewrite.Party{User: called, Host: way.host}), proto: way.proto, addr: agent.Destinations[i].Addrs[address]}, true
 }
 
 // destinationServer chooses the address to try next of the agent's destination i,

@@ -129,6 +129,33 @@ func (p Plan) Append(dst, e164 []byte) []byte {
 	return append(dst, e164...)
 }
 
+// Reshapes reports whether this side writes numbers in a way of its own, rather than as they come.
+func (p Plan) Reshapes() bool { return p.Format != config.FormatE164 && p.Format != "" }
+
+// Write appends a user part as this side wants to see it: byte for byte where it does not Reshape, else the number in its form.
+// Parameters of the user part, as rn, npdi and cic (RFC 4694), stay behind it. user and dst must not overlap.
+func (p Plan) Write(dst, user []byte) []byte {
+	if !p.Reshapes() {
+		return append(dst, user...)
+	}
+	var buf [64]byte
+	number, parameters := cutParameters(user)
+	return append(p.Append(dst, p.Normalize(number, buf[:0])), parameters...)
+}
+
+// Read appends a user part that came from this side in +E.164, its parameters behind it.
+func (p Plan) Read(dst, user []byte) []byte {
+	number, parameters := cutParameters(user)
+	return append(p.Normalize(number, dst), parameters...)
+}
+
+func cutParameters(user []byte) (number, parameters []byte) {
+	if i := bytes.IndexByte(user, ';'); i >= 0 {
+		return user[:i], user[i:]
+	}
+	return user, nil
+}
+
 // Normalize is Normalize of the zero Plan.
 func Normalize(user, dst []byte) []byte { return Plan{}.Normalize(user, dst) }
 

@@ -141,3 +141,32 @@ func BenchmarkNormalize(b *testing.B) {
 		buf = p.Normalize(user, buf[:0])
 	}
 }
+
+// IDN-02, IDN-06: numbers as a carrier writes them and back, with what stands behind them.
+func TestWriteAndRead(t *testing.T) {
+	national := Plan{Format: config.FormatNational, CountryCode: "49", NationalPrefix: "0"}
+	digits := Plan{Format: config.FormatDigits}
+	for _, test := range []struct {
+		name               string
+		plan               Plan
+		ours, theirs, back string
+	}{
+		{"as it came, byte for byte", Plan{}, "+1-415;npdi", "+1-415;npdi", ""},
+		{"national", national, "+4930123456", "030123456", "+4930123456"},
+		{"of another country", national, "+14155550100", "+14155550100", "+14155550100"},
+		{"digits", digits, "+14155550100", "14155550100", "+14155550100"},
+		{"ported", digits, "+1-415-555-0100;npdi;rn=+14155550000", "14155550100;npdi;rn=+14155550000", "+14155550100;npdi;rn=+14155550000"},
+		{"a service code", national, "112", "112", "112"},
+		{"no number", national, "alice;x=y", "alice;x=y", "alice;x=y"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			theirs := test.plan.Write([]byte("7"), []byte(test.ours))
+			if string(theirs) != "7"+test.theirs {
+				t.Errorf("writes %s, want 7%s", theirs, test.theirs)
+			}
+			if got := test.plan.Read(nil, theirs[1:]); test.back != "" && string(got) != test.back {
+				t.Errorf("reads %s, want %s", got, test.back)
+			}
+		})
+	}
+}

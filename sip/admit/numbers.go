@@ -3,11 +3,15 @@ package admit
 import "trunkline/sip/wire"
 
 // Numbers returns the raw user parts of who is called and who calls in an INVITE:
-// the Request-URI's user, else the To's; and that of the asserted or preferred
-// identity (RFC 3325), else of From. They point into the message.
-func Numbers(m *wire.Message) (called, caller []byte) {
+// the Request-URI's user, else the To's; and, where the sender may say who calls
+// (asserted), that of the asserted or preferred identity (RFC 3325), else of From.
+// They point into the message.
+func Numbers(m *wire.Message, asserted bool) (called, caller []byte) {
 	if called = User(m.URI); len(called) == 0 {
 		called = User(m.To.URI)
+	}
+	if !asserted {
+		return called, User(m.From.URI)
 	}
 	for _, id := range [...]wire.ID{wire.HPAssertedIdentity, wire.HPPreferredIdentity} {
 		for v := range m.Values(id) {
@@ -33,11 +37,16 @@ func Dialled(m *wire.Message) (users [2][]byte) {
 	return users
 }
 
-// User returns the user part of a URI as it is written, nil if there is none.
+// User returns the user part of a URI as it is written, nil if there is none. That
+// of a tel URI has its parameters: they stand in the user part of the SIP URI that
+// says the same (RFC 3261 §19.1.6).
 func User(uri []byte) []byte {
 	u, err := wire.ParseURI(uri)
 	if err != nil {
 		return nil
+	}
+	if len(u.Params) > 0 && !u.IsSIP() {
+		return uri[len(u.Scheme)+1:]
 	}
 	return u.User
 }

@@ -6,20 +6,35 @@ import (
 	"trunkline/sip/wire"
 )
 
-// AppendCrossing appends to b the header lines of m that the other leg may see,
-// in their order. Lines about routing, dialogs, capabilities and credentials are
-// never among them: each leg has its own. host replaces the agent in a Warning
-// and the hosts of those who diverted the call.
-func AppendCrossing(b []byte, m *wire.Message, host string) []byte {
+// Policy is how messages cross to one side. The zero Policy is that of a side we know nothing of.
+type Policy struct {
+	Host    string                        // stands for the agent in a Warning and the hosts of those who diverted the call
+	Lists   *Lists                        // nil: no wishes
+	Trusted bool                          // the side may know who withholds their number (RFC 3325 §2.3)
+	Private bool                          // the caller does
+	Divert  Divert                        // form of the diversions
+	Number  func(dst, user []byte) []byte // appends a number as the side writes it; nil: as it came
+}
+
+// AppendCrossing appends to b the header lines of m that the other leg may see, in their order. Lines about routing, dialogs,
+// capabilities and credentials are never among them: each leg has its own.
+func AppendCrossing(b []byte, m *wire.Message, p *Policy) []byte {
+	request := m.IsRequest()
 	for i := range m.Headers {
 		h := &m.Headers[i]
+		usually := crosses(h, m)
+		if p.Lists == nil && !usually || p.Lists != nil && (written(h.ID) || !p.Lists.crosses(h, usually)) {
+			continue
+		}
 		switch {
-		case !crosses(h.ID, m.IsRequest()):
 		case h.ID == wire.HWarning:
-			b = appendWarning(b, h.Value, host)
+			b = appendWarning(b, h.Value, p.Host)
 		case h.ID == wire.HDiversion, h.ID == wire.HHistoryInfo:
-			b = appendDiverted(b, h.ID.String(), h.Value, host)
+			if request {
+				b = p.appendDiverted(b, m, h)
+			}
 		case h.ID == wire.HAlertInfo && bytes.Contains(h.Value, []byte("://")): // a ring tone on some inside server
+		case h.ID == wire.HIdentity && p.Private && !p.Trusted: // it names the number (RFC 8225 §5.2)
 		default:
 			b = wire.AppendHeader(b, canonical(h), h.Value)
 		}
@@ -27,19 +42,22 @@ func AppendCrossing(b []byte, m *wire.Message, host string) []byte {
 	return b
 }
 
-// crosses is the header policy. What describes the call, the person or the body
-// goes through; what describes a hop does not.
-func crosses(id wire.ID, request bool) bool {
-	switch id {
+// crosses is the usual header policy. What describes the call, the person or the body goes through; what describes a hop
+// does not.
+func crosses(h *wire.Header, m *wire.Message) bool {
+	switch h.ID {
 	case wire.HContentDisposition, wire.HContentEncoding, wire.HContentLanguage, wire.HMIMEVersion,
 		wire.HReason, wire.HAlertInfo, wire.HUserToUser, wire.HSessionID, wire.HSubject:
 		return true
-	case wire.HPrivacy, wire.HDiversion, wire.HHistoryInfo, wire.HIdentity, wire.HDate, wire.HExpires:
-		return request
+	case wire.HPrivacy, wire.HDiversion, wire.HHistoryInfo, wire.HIdentity, wire.HDate, wire.HExpires,
+		wire.HGeolocation, wire.HResourcePriority:
+		return m.IsRequest()
 	case wire.HRetryAfter, wire.HWarning:
-		return !request
+		return !m.IsRequest()
+	case wire.HCallInfo: // who to complain to about a call that was blocked (RFC 8197 §7, RFC 8688 §3)
+		return m.Status == 607 || m.Status == 608
 	}
-	return false
+	return aboutPlace(h)
 }
 
 // canonical returns the full name of a header, whatever short form or case it

@@ -6,21 +6,45 @@ import (
 	"trunkline/sip/wire"
 )
 
-// appendDiverted appends a Diversion (RFC 5806) or History-Info line (RFC 7044)
-// with host in place of the hosts in its addresses, since those name the inside
-// of a network. Who diverted the call, why and in what order stays. An address
-// that cannot be read, or is no telephone number or SIP URI, is left out.
-func appendDiverted(b []byte, name string, value []byte, host string) []byte {
+// Divert is the form in which a side wants to hear who diverted a call.
+type Divert uint8
+
+const (
+	DivertAsIs    Divert = iota // as it comes
+	DivertHistory               // as History-Info (RFC 7044)
+	DivertPlain                 // as Diversion (RFC 5806)
+	DivertHidden                // not at all
+)
+
+// appendDiverted appends what crosses of a Diversion or History-Info line: hosts in its addresses name the inside of a network
+// and become p.Host, numbers take the side's form. Who diverted the call, why and in what order stays; one who asked to be left out is
+// anonymous to sides that are not trusted. Where the side wants the other form, the first line is answered with all of it and
+// the others with nothing; of both forms side by side the wanted one crosses (RFC 7544 §3).
+func (p *Policy) appendDiverted(b []byte, m *wire.Message, h *wire.Header) []byte {
+	switch {
+	case p.Divert == DivertHidden:
+		return b
+	case p.Divert == DivertHistory && h.ID == wire.HDiversion:
+		if m.Has(wire.HHistoryInfo) || !isFirst(m, h) {
+			return b
+		}
+		return p.appendHistory(b, m)
+	case p.Divert == DivertPlain && h.ID == wire.HHistoryInfo:
+		if m.Has(wire.HDiversion) || !isFirst(m, h) {
+			return b
+		}
+		return p.appendDiversions(b, m)
+	}
 	start := len(b)
-	b = append(append(b, name...), ": "...)
+	b = append(append(b, h.ID.String()...), ": "...)
 	first := len(b)
-	for v := range wire.SplitList(value) {
+	for v := range wire.SplitList(h.Value) {
 		before := len(b)
 		if before > first {
 			b = append(b, ", "...)
 		}
 		var ok bool
-		if b, ok = appendRehosted(b, v, host); !ok {
+		if b, ok = p.appendRehosted(b, v); !ok {
 			b = b[:before]
 		}
 	}
@@ -30,10 +54,17 @@ func appendDiverted(b []byte, name string, value []byte, host string) []byte {
 	return append(b, "\r\n"...)
 }
 
+// isFirst reports whether h is the first line of its header.
+func isFirst(m *wire.Message, h *wire.Header) bool {
+	value := m.Get(h.ID)
+	return len(value) > 0 && len(h.Value) > 0 && &value[0] == &h.Value[0]
+}
+
 // AppendRedirection appends the Contacts of a 3xx for the other leg (RFC 3261
 // §8.1.3.4): the numbers they name at host, where that leg can call them. What
 // names no number is left out.
 func AppendRedirection(b []byte, m *wire.Message, host string) []byte {
+	p := Policy{Host: host}
 	for v := range m.Values(wire.HContact) {
 		a, err := wire.ParseAddress(v)
 		if err != nil {
@@ -45,7 +76,7 @@ func AppendRedirection(b []byte, m *wire.Message, host string) []byte {
 		start := len(b)
 		b = append(b, "Contact: "...)
 		var ok bool
-		if b, ok = appendRehosted(b, v, host); !ok {
+		if b, ok = p.appendRehosted(b, v); !ok {
 			b = b[:start]
 			continue
 		}
@@ -54,7 +85,7 @@ func AppendRedirection(b []byte, m *wire.Message, host string) []byte {
 	return b
 }
 
-func appendRehosted(b, value []byte, host string) ([]byte, bool) {
+func (p *Policy) appendRehosted(b, value []byte) ([]byte, bool) {
 	a, err := wire.ParseAddress(value)
 	if err != nil {
 		return b, false
@@ -63,27 +94,53 @@ func appendRehosted(b, value []byte, host string) ([]byte, bool) {
 	if err != nil {
 		return b, false
 	}
-	if len(a.Display) > 0 {
-		b = append(append(append(b, '"'), a.Display...), `" `...)
+	if p.hides(a, u) {
+		return append(append(b, "<sip:anonymous@anonymous.invalid>"...), a.Params...), true
 	}
-	b = append(b, '<')
+	b = append(appendDisplay(b, a.Display), '<')
 	switch string(bytes.ToLower(u.Scheme)) {
 	case "tel":
 		b = append(b, a.URI...)
 	case "sip", "sips":
-		b = appendRehostedURI(b, u, host)
+		b = p.appendRehostedURI(b, u)
 	default:
 		return b, false
 	}
 	return append(append(b, '>'), a.Params...), true
 }
 
-func appendRehostedURI(b []byte, u wire.URI, host string) []byte {
+// hides reports whether an entry's owner is not to be told to this side: privacy of a Diversion (RFC 5806 §4), Privacy in the
+// URI of a History-Info (RFC 7044 §10.1).
+func (p *Policy) hides(a wire.Address, u wire.URI) bool {
+	return !p.Trusted && isPrivate(a, u)
+}
+
+func isPrivate(a wire.Address, u wire.URI) bool {
+	if v, ok := a.Param("privacy"); ok && !bytes.EqualFold(v, []byte("off")) {
+		return true
+	}
+	for header := range bytes.SplitSeq(bytes.TrimPrefix(u.Headers, []byte("?")), []byte("&")) {
+		if name, value, _ := bytes.Cut(header, []byte("=")); bytes.EqualFold(name, []byte("Privacy")) && !bytes.EqualFold(value, []byte("none")) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendUser appends a user part as the side writes numbers.
+func (p *Policy) appendUser(b, user []byte) []byte {
+	if p.Number == nil {
+		return append(b, user...)
+	}
+	return p.Number(b, user)
+}
+
+func (p *Policy) appendRehostedURI(b []byte, u wire.URI) []byte {
 	b = append(append(b, u.Scheme...), ':')
 	if len(u.User) > 0 {
-		b = append(append(b, u.User...), '@')
+		b = append(p.appendUser(b, u.User), '@')
 	}
-	b = append(b, host...)
+	b = append(b, p.Host...)
 	for _, name := range [...]string{"user", "cause"} { // RFC 3261 §19.1.1, RFC 4458 §2
 		if v, ok := u.Param(name); ok {
 			b = append(append(append(append(b, ';'), name...), '='), v...)

@@ -24,7 +24,7 @@ func TestCrossingHidesTheInside(t *testing.T) {
 		"User-Agent: "+inside+"\nServer: "+inside+"\nAuthorization: Digest realm=\""+inside+"\"\nP-Asserted-Identity: <sip:b@"+inside+">\n"+
 		"X-Inside: "+inside+"\nP-Charging-Vector: "+inside+"\nOrganization: "+inside+"\nSubject: hello\nUser-to-User: 56a3;encoding=hex\n"+
 		"Reason: Q.850;cause=16\nDate: Sun, 22 Nov 2026 22:00:00 GMT\nIdentity: abc;info=<https://x>;alg=ES256\nContent-Length: 0\n\n")
-	got := string(AppendCrossing(nil, m, "192.0.2.1"))
+	got := string(AppendCrossing(nil, m, &Policy{Host: "192.0.2.1"}))
 	if strings.Contains(got, "inside") {
 		t.Errorf("the inside shows:\n%s", got)
 	}
@@ -52,7 +52,7 @@ func TestCrossingOfDiversions(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			m := parse(t, "INVITE sip:a@edge SIP/2.0\nVia: SIP/2.0/UDP x;branch=z9hG4bKx\nFrom: <sip:b@x>;tag=t\nTo: <sip:a@x>\nCall-ID: 1\nCSeq: 1 INVITE\n"+
 				test.lines+"\nContent-Length: 0\n\n")
-			if got := strings.TrimSuffix(string(AppendCrossing(nil, m, "192.0.2.1:5060")), "\r\n"); got != test.want {
+			if got := strings.TrimSuffix(string(AppendCrossing(nil, m, &Policy{Host: "192.0.2.1:5060"})), "\r\n"); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
@@ -75,7 +75,7 @@ func TestCrossingOfARefusal(t *testing.T) {
 	m := parse(t, "SIP/2.0 503 Busy\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\nFrom: <sip:b@x>;tag=t\nTo: <sip:a@x>;tag=u\nCall-ID: 1\nCSeq: 1 INVITE\n"+
 		"Retry-After: 30 (maintenance)\nReason: Q.850;cause=34\nWarning: 399 pbx.inside \"no lines\"\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\nContent-Length: 0\n\n")
 	want := "Retry-After: 30 (maintenance)\r\nReason: Q.850;cause=34\r\nWarning: 399 edge.example \"no lines\"\r\n"
-	if got := string(AppendCrossing(nil, m, "edge.example")); got != want {
+	if got := string(AppendCrossing(nil, m, &Policy{Host: "edge.example"})); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -92,7 +92,7 @@ func TestAppendFrom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(AppendFrom(nil, from, []byte(test.user), "edge")); got != test.want {
+			if got := string(AppendFrom(nil, from, Party{User: []byte(test.user), Host: "edge"}, false)); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})

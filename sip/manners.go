@@ -1,0 +1,137 @@
+package sip
+
+import (
+	"trunkline/config"
+	"trunkline/sip/admit"
+	"trunkline/sip/call"
+	"trunkline/sip/rewrite"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// manners is what a trunk wants of the messages that go to it and come from it:
+// made of its configuration when a snapshot comes into force.
+type manners struct {
+	toTrunk, toAgent rewrite.Lists
+	divert           rewrite.Divert
+	written          func(dst, user []byte) []byte // a number as the carrier writes it; nil: as it came
+	read             func(dst, user []byte) []byte // a number of the carrier's as we write it; nil: as it came
+}
+
+var diverts = map[config.Diversion]rewrite.Divert{
+	config.DiversionKeep: rewrite.DivertAsIs, config.DiversionPlain: rewrite.DivertPlain,
+	config.DiversionHistory: rewrite.DivertHistory, config.DiversionDrop: rewrite.DivertHidden,
+}
+
+func mannersOf(t *trunks.Trunk) *manners {
+	h := t.Headers
+	m := &manners{
+		toTrunk: rewrite.NewLists(words(h.OutAllow), words(h.OutDeny)),
+		toAgent: rewrite.NewLists(words(h.InAllow), words(h.InDeny)),
+		divert:  diverts[t.Diversion],
+	}
+	if plan := t.Plan; plan.Reshapes() {
+		m.written, m.read = plan.Write, plan.Read
+	}
+	return m
+}
+
+func words(names []config.HeaderName) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = string(name)
+	}
+	return list
+}
+
+// mannersWith returns those of the call's trunk.
+func (c *session) mannersWith(t *trunks.Trunk) *manners {
+	if m := c.shard.edge.ways.Load().manners[t.Name]; m != nil {
+		return m
+	}
+	return mannersOf(t) // a reload has removed the trunk
+}
+
+// appendCrossing appends the headers of m that a side may see.
+func (c *session) appendCrossing(b []byte, m *wire.Message, to call.Side) []byte {
+	l, trunk := c.leg(to), c.route.Trunk
+	p := rewrite.Policy{Host: c.shard.sentBy(l.flow), Private: c.private}
+	if trunk == nil {
+		return rewrite.AppendCrossing(b, m, &p)
+	}
+	own := c.mannersWith(trunk)
+	if l.trunk != nil {
+		p.Lists, p.Trusted, p.Divert, p.Number = &own.toTrunk, trunk.Trusted, own.divert, own.written
+	} else {
+		p.Lists, p.Number = &own.toAgent, own.read
+	}
+	return rewrite.AppendCrossing(b, m, &p)
+}
+
+// dialled is the called number as the trunk wants it in Request-URI and To. The
+// result is valid until the next number is written.
+func (s *shard) dialled(t *trunks.Trunk, number []byte) []byte {
+	if t.TechPrefix == "" {
+		return s.written(t, number)
+	}
+	s.number = t.Plan.Write(append(s.number[:0], t.TechPrefix...), number)
+	return s.number
+}
+
+// written is any other number as the trunk wants it: byte for byte, unless the
+// trunk has a form of its own. The result is valid until the next is written.
+func (s *shard) written(t *trunks.Trunk, number []byte) []byte {
+	if !t.Plan.Reshapes() {
+		return number
+	}
+	s.number = t.Plan.Write(s.number[:0], number)
+	return s.number
+}
+
+// read is a number that came from the trunk in our own form, +E.164.
+func (s *shard) read(t *trunks.Trunk, number []byte) []byte {
+	if t == nil || !t.Plan.Reshapes() {
+		return number
+	}
+	s.number = t.Plan.Read(s.number[:0], number)
+	return s.number
+}
+
+// fromValue is the caller's identity as the callee's side sees it.
+func (c *session) fromValue(invite *wire.Message) []byte {
+	s, user := c.shard, admit.User(invite.From.URI)
+	t := c.callee.trunk
+	if t == nil {
+		p := rewrite.Party{User: s.read(c.caller.trunk, user), Host: hostOf(s.sentBy(c.callee.flow))}
+		return rewrite.AppendFrom(nil, invite.From, p, c.private)
+	}
+	if !t.Trusted && len(c.number) > 0 {
+		user = c.number // nothing else tells this carrier whose call it is
+	}
+	p := rewrite.Party{User: s.written(t, user), Host: t.Domain, Phone: t.UserPhone}
+	if t.FromUser == config.FromAuthUser && t.AuthUser != "" {
+		p.User, p.Phone = wire.AppendUser(nil, t.AuthUser), false
+	}
+	if t.FromDomain != "" {
+		p.Host = t.FromDomain
+	}
+	return rewrite.AppendFrom(nil, invite.From, p, c.private)
+}
+
+// appendIdentity appends to an INVITE for the callee who is asserted to call
+// (RFC 3325 §9.1): towards a trusted trunk the number the agent may use, towards an
+// agent what a trusted trunk says, unless the caller withholds it. A caller who
+// does so by an anonymous From has it asked for in the usual way too.
+func (c *session) appendIdentity(b []byte, invite *wire.Message) []byte {
+	s := c.shard
+	switch t := c.callee.trunk; {
+	case t == nil && c.caller.trunk.Trusted && !c.private:
+		b = rewrite.CrossAsserted(b, invite, hostOf(s.sentBy(c.callee.flow)), c.mannersWith(c.caller.trunk).read)
+	case t != nil && t.Trusted && rewrite.IsNumber(c.number):
+		b = rewrite.AppendAsserted(b, invite, rewrite.Party{User: s.written(t, c.number), Host: t.Domain, Phone: t.UserPhone})
+	}
+	if c.private && !invite.Has(wire.HPrivacy) {
+		b = append(b, "Privacy: id\r\n"...)
+	}
+	return b
+}
