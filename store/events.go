@@ -21,6 +21,12 @@ func (t *tx) AddEvent(e *account.Event) (err error) {
 	return err
 }
 
+// TrimEvents deletes the oldest events of a type.
+func (t *tx) TrimEvents(what string, keep int64, limit int) error {
+	_, err := t.exec("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE type = ? AND id <= (SELECT max(id) FROM events) - ? ORDER BY id LIMIT ?)", what, keep, limit)
+	return err
+}
+
 func (t *tx) Events(org string, f account.EventFilter) ([]account.Event, error) {
 	query, args := "SELECT id, org_id, type, subject, data, at_ms FROM events WHERE org_id = ? AND id > ?", []any{org, f.After}
 	if len(f.Types) > 0 {

@@ -51,6 +51,8 @@ func (d *daemon) startAccounts() {
 	d.stopWork = stop
 	d.working.Go(func() { d.applier.run(ctx) })
 	d.working.Go(func() { d.accounts.Run(ctx) })
+	d.working.Go(func() { d.board.Run(ctx) })
+	d.working.Go(func() { d.webhooks.Run(ctx) })
 	d.onClose(d.stopAccounts)
 }
 

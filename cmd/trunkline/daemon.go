@@ -26,6 +26,8 @@ import (
 	"trunkline/store"
 	"trunkline/trunks"
 	"trunkline/trunks/account"
+	"trunkline/trunks/notice"
+	"trunkline/trunks/webhook"
 )
 
 // daemonOptions is what a daemon is made of. Two may run in one process, as tests do.
@@ -71,6 +73,8 @@ type daemon struct {
 	running  sync.WaitGroup // the edge's goroutine
 	serving  sync.WaitGroup // the HTTP server's goroutine
 	accounts *account.Service
+	board    *notice.Board
+	webhooks *webhook.Service
 	applier  *inventory
 	stopWork context.CancelFunc // of accounts and applier
 	working  sync.WaitGroup     // their goroutines
@@ -107,6 +111,9 @@ func startDaemon(ctx context.Context, o daemonOptions) (_ *daemon, err error) {
 	if err := d.openAccounts(); err != nil {
 		return nil, err
 	}
+	if err := d.openNotices(); err != nil {
+		return nil, err
+	}
 	if err := d.openHTTP(); err != nil {
 		return nil, err
 	}
@@ -129,6 +136,7 @@ func (d *daemon) firstSnapshot(ctx context.Context) (*trunks.Snapshot, error) {
 	}
 	var wrong error
 	d.inventory = inventory
+	d.board.Belong(owners(inventory))
 	d.joined, wrong = inventory.Join(d.config)
 	found := lookUp(ctx, d.resolver, trunks.Hosts(d.joined))
 	d.screen(d.config, inventory, found.names)
@@ -249,7 +257,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Media:        d.relay,
 		MediaAddress: c.Media.Address,
 		MediaTimeout: c.Media.Timeout.D(), MediaEarlyTimeout: c.Media.EarlyTimeout.D(),
-		Records:      recorder{d.records},
+		Records:      recorder{d.records, d.board},
 		Resolver:     d.resolver,
 		Log:          d.log,
 		UserAgent:    c.SIP.UserAgent,
@@ -268,11 +276,6 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver})
 	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher)
 }
-
-// recorder lets the edge write to the store without knowing it.
-type recorder struct{ *store.Records }
-
-func (r recorder) Record(c trunks.CallRecord) { r.Write(c) }
 
 // reserve makes room in GOMAXPROCS for threads that wait in the kernel without the runtime's knowledge.
 func (d *daemon) reserve(threads int) {
@@ -335,6 +338,7 @@ func (d *daemon) hangUp() {
 	case <-time.After(hangUpLimit):
 		d.log.Warn("calls were cut off", "calls", d.edge.Calls())
 	}
+	d.board.Flush(context.Background())
 }
 
 func (d *daemon) onClose(f func()) { d.undo = append(d.undo, f) }

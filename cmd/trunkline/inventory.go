@@ -173,6 +173,7 @@ func (d *daemon) apply(file config.Config, inventory account.Inventory, names tr
 	if err := d.edge.Reload(snapshot); err != nil {
 		return err
 	}
+	d.board.Belong(owners(inventory))
 	d.keeper.Apply(snapshot)
 	d.watcher.Apply(snapshot)
 	d.config, d.inventory, d.joined, d.names = file, inventory, joined, names

@@ -218,7 +218,8 @@ func writeMetricsPage(t *testing.T, all map[string]metric) {
 	groups := []struct{ prefix, title string }{
 		{"trunkline_call", "Calls"}, {"trunkline_cps", "Pacing"}, {"trunkline_registration", "Registrations"},
 		{"trunkline_sip", "SIP"}, {"trunkline_rtp", "Media"}, {"trunkline_db", "Store"}, {"trunkline_cdr", "Store"},
-		{"trunkline_http", "HTTP"}, {"", "Process"},
+		{"trunkline_http", "HTTP"}, {"trunkline_provider", "Providers"}, {"trunkline_webhook", "Events and webhooks"}, {"trunkline_events", "Events and webhooks"},
+		{"trunkline_trunk_", "Trunks"}, {"", "Process"},
 	}
 	sections := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {

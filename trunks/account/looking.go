@@ -46,15 +46,35 @@ func limit(n int) (int, error) {
 	return n, nil
 }
 
-// Note records something that the engine noticed, as a registration that was lost. data holds no secret.
-func (s *Service) Note(ctx context.Context, org, what, about string, data any) error {
-	body, err := encode(data)
-	if err != nil {
-		return fmt.Errorf("encode event %s: %w", what, err)
-	}
-	return s.update(ctx, Caller{Org: org}, func(c *changing) error {
-		c.told = true
-		return c.AddEvent(&Event{Org: org, Type: what, Subject: about, At: c.now, Data: body})
+// Note records what the engine noticed, as calls that ended, of any organizations, in one transaction. Of the types in kept no more
+// events than so many are kept, the newest ones: what calls leave behind would fill the disk. Things of an organization that is
+// gone are left out.
+func (s *Service) Note(ctx context.Context, events []Event, kept map[string]int64) error {
+	return s.update(ctx, Caller{}, func(c *changing) error {
+		there := map[string]bool{}
+		for _, e := range events {
+			known, asked := there[e.Org]
+			if !asked {
+				_, err := c.Organization(e.Org)
+				if known = err == nil; err != nil && !errors.Is(err, ErrNone) {
+					return err
+				}
+				there[e.Org] = known
+			}
+			if !known {
+				continue
+			}
+			if err := c.AddEvent(&e); err != nil {
+				return err
+			}
+			c.told = true
+		}
+		for what, n := range kept {
+			if err := c.TrimEvents(what, n, 2*len(events)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

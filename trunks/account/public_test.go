@@ -21,4 +21,3 @@ func TestPublic(t *testing.T) {
 		}
 	}
 }
-

@@ -115,6 +115,8 @@ type Tx interface {
 	UseEvidence(id string, at time.Time) error // ErrTaken: it was used before
 
 	AddEvent(*Event) error
+	// TrimEvents deletes events of a type that are more than keep ids older than the newest event, at most limit of them.
+	TrimEvents(what string, keep int64, limit int) error
 	AddAudit(AuditEntry) error
 
 	AddOperation(Operation, []int64) error // with one item for each number
