@@ -4,9 +4,8 @@ import "time"
 
 // Agent is an application: where inbound calls go and who may call out.
 type Agent struct {
-	ID   int64
-	Org  string
-	Name string // its name in the engine is "agent:" and ID
+	ID  int64
+	Org string
 	AgentSettings
 	EngineName string // in records, logs and metrics
 	CreatedAt  time.Time
