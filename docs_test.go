@@ -36,6 +36,13 @@ func TestRFCTable(t *testing.T) {
 	}
 }
 
+// TestAPITable keeps docs/api.md true: each line of the contract once, with a test of that name in the tree.
+func TestAPITable(t *testing.T) {
+	for _, fault := range faultsInAPITable(readFile(t, "docs/api.md"), readTestTree(t)) {
+		t.Error(fault)
+	}
+}
+
 // TestTrapsTable keeps docs/traps.md true: the twenty traps in order, each with tests that are in the tree.
 func TestTrapsTable(t *testing.T) {
 	for _, fault := range faultsInTrapsTable(readFile(t, "docs/traps.md"), 20, readTestTree(t)) {
@@ -229,6 +236,51 @@ func faultsInTrapsTable(page string, traps int, tree testTree) []string {
 		case 1:
 		default:
 			faults = append(faults, fmt.Sprintf("trap %d has %d rows", n, rows))
+		}
+	}
+	return faults
+}
+
+// contractLines are the ids that docs/api.md must list, by group: first and last of each run.
+var contractLines = []struct {
+	group       string
+	first, last int
+}{{"TP", 1, 48}, {"AK", 1, 30}, {"DA", 1, 30}, {"CC", 1, 6}, {"M", 1, 11}, {"M", 20, 27}, {"M", 30, 34}, {"M", 50, 54}, {"M", 60, 65}}
+
+// faultsInAPITable wants each line of the contract once: id, what it says, subtests named by the id.
+func faultsInAPITable(page string, tree testTree) []string {
+	var faults []string
+	rows := map[string]int{}
+	for line := range strings.Lines(page) {
+		match := behaviourRow.FindStringSubmatch(line)
+		if match == nil {
+			continue
+		}
+		id := match[1]
+		rows[id]++
+		cells := cellsOf(line)
+		if len(cells) != 3 || slices.Contains(cells, "") {
+			faults = append(faults, id+" has an empty cell, or not three")
+			continue
+		}
+		cited := citations(cells[2])
+		if len(cited) == 0 {
+			faults = append(faults, id+" cites no test")
+		}
+		for _, name := range cited {
+			if wrong := tree.wrong(name); wrong != "" {
+				faults = append(faults, fmt.Sprintf("%s cites %s, which %s", id, name, wrong))
+			} else if !strings.HasSuffix(name, "/"+id) {
+				faults = append(faults, fmt.Sprintf("%s cites %s, which is named otherwise", id, name))
+			}
+		}
+	}
+	for _, run := range contractLines {
+		for n := run.first; n <= run.last; n++ {
+			id := fmt.Sprintf("%s-%02d", run.group, n)
+			if rows[id] != 1 {
+				faults = append(faults, fmt.Sprintf("%s has %d rows in docs/api.md", id, rows[id]))
+			}
 		}
 	}
 	return faults

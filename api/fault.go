@@ -203,6 +203,7 @@ func fieldOf(location, message string) fieldFault {
 // mustBe says what was expected of a value.
 func mustBe(expected string) string {
 	for _, form := range []struct{ huma, ours string }{
+		{"number ", "must be a number "},
 		{"length ", "must have a length "},
 		{"array length ", "must have a number of entries "},
 		{"array items to be unique", "must not have the same entry twice"},

@@ -170,6 +170,16 @@ func TestPacing(t *testing.T) {
 			}
 		}
 	})
+	t.Run("DA-12/one key, one limit", func(t *testing.T) {
+		r := o.ask(t, "GET", "/v1/cps-keys", nil).want(t, 200)
+		equal(t, len(r.list("")), 1)
+		equal(t, r.at("0.limit"), 5.0)
+	})
+	t.Run("DA-13/calls above the limit wait, and are not refused", func(t *testing.T) {
+		r := o.ask(t, "GET", "/v1/cps-keys", nil).want(t, 200)
+		equal(t, r.num("0.refused"), int64(0))
+		equal(t, r.num("0.delayed") > 0, true)
+	})
 	t.Run("M-63/the state of the key", func(t *testing.T) {
 		r := o.ask(t, "GET", "/v1/cps-keys", nil).want(t, 200)
 		equal(t, r.str("0.key"), "carrier")
