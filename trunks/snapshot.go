@@ -237,8 +237,14 @@ func (b *builder) addRoutes(n *Number, routes []config.Route) error {
 var onlyRoute = []rank{{}}
 
 func (b *builder) addSource(s config.Source, p Principal) {
+	add := func(at config.Source) {
+		b.sources.add(s, at, p)
+		if p.Trunk != nil {
+			p.Trunk.sources = append(p.Trunk.sources, at)
+		}
+	}
 	if s.Host == "" {
-		b.sources.add(s, s, p)
+		add(s)
 		return
 	}
 	found := b.names[Host{Name: s.Host}]
@@ -247,7 +253,7 @@ func (b *builder) addSource(s config.Source, p Principal) {
 	}
 	for _, server := range found {
 		a := server.Addr.Addr().Unmap()
-		b.sources.add(s, config.Source{Transport: s.Transport, Prefix: netip.PrefixFrom(a, a.BitLen()), Port: s.Port}, p)
+		add(config.Source{Transport: s.Transport, Prefix: netip.PrefixFrom(a, a.BitLen()), Port: s.Port})
 	}
 }
 

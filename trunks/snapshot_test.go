@@ -251,3 +251,26 @@ func TestSampleBuilds(t *testing.T) {
 		t.Errorf("%+v %v", in, refusal)
 	}
 }
+
+func TestTrunkKnowsWhereItCallsFrom(t *testing.T) {
+	s := build(t, `
+trunks:
+  - {name: first, server: 192.0.2.20, source_addresses: [192.0.2.20, "tcp://198.51.100.0/24", "carrier.example:5070"]}
+  - {name: second, server: 192.0.2.20, source_addresses: [192.0.2.20]}
+`, Names{{Name: "carrier.example"}: {{Addr: netip.MustParseAddrPort("203.0.113.9:5060")}}})
+	for _, test := range []struct {
+		proto, from   string
+		first, second bool
+	}{
+		{"UDP", "192.0.2.20:5060", true, true},
+		{"TCP", "198.51.100.7:40000", true, false},
+		{"UDP", "198.51.100.7:5060", false, false},
+		{"UDP", "203.0.113.9:5070", true, false},
+		{"UDP", "203.0.113.9:5060", false, false},
+	} {
+		from := netip.MustParseAddrPort(test.from)
+		if first, second := s.Trunk("first").CallsFrom(test.proto, from), s.Trunk("second").CallsFrom(test.proto, from); first != test.first || second != test.second {
+			t.Errorf("%s %s: first %v, second %v", test.proto, test.from, first, second)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package trunks
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,8 @@ type Trunk struct {
 	health  []*serverHealth // of Servers
 	only    *Number         // its number, if it has just one
 	usage   *usage
-	group   int // trunks whose sources overlap have the same group
+	group   int             // trunks whose sources overlap have the same group
+	sources []config.Source // where its calls come from, names resolved
 }
 
 // Agent is an application behind the edge.
@@ -83,6 +85,13 @@ func (t *Trunk) Calls() int64 { return t.usage.calls.Load() }
 
 // SharesSource reports whether some request could come from t and from o: they are told apart by the number called.
 func (t *Trunk) SharesSource(o *Trunk) bool { return t.usage == o.usage || t.group == o.group }
+
+// CallsFrom reports whether a request over proto from a could be one of t's, whatever other trunks call from there.
+func (t *Trunk) CallsFrom(proto string, a netip.AddrPort) bool {
+	addr := a.Addr().Unmap().WithZone("")
+	came := config.Source{Transport: transportOf(proto), Prefix: netip.PrefixFrom(addr, addr.BitLen()), Port: a.Port()}
+	return slices.ContainsFunc(t.sources, came.Overlaps)
+}
 
 // Heard notes that a request came from t.
 func (t *Trunk) Heard(now time.Time) { t.usage.heard.Store(now.UnixNano()) }

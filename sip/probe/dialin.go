@@ -120,6 +120,8 @@ func judgeArrival(a *sip.Arrival, t *trunks.Trunk, s *trunks.Snapshot) finding {
 	switch {
 	case a.Trunk != nil && inForce != nil && a.Trunk.SharesSource(inForce):
 		return passes("the call came in from %s, to %q, from %q; it was answered 486, so nothing is charged", from, a.Called, a.Caller)
+	case a.Trunk != nil && inForce == nil && t.CallsFrom(a.Flow.Proto.String(), a.Flow.Remote): // a second set of credentials at one carrier, or new ones
+		return passes("the call came in from %s, to %q, from %q; it was answered 486, so nothing is charged", from, a.Called, a.Caller)
 	case a.Trunk != nil:
 		return fails(WrongTrunk, "the call came in by trunk %s, from %s", a.Trunk.Name, from)
 	case inForce == nil:
