@@ -155,7 +155,7 @@ func (e *Edge) Run(ctx context.Context) error {
 // it comes into force.
 type ways struct {
 	timers map[string]*transaction.Timers // by trunk
-	peers  map[string]*transport.Peer     // by trunk, for TLS
+	peers  peers                          // what trunks are shown and asked for over streams
 	keys   map[string]pace.Limiter        // by trunk; none: not paced
 	byName map[string]pace.Limiter
 	agents map[string][]destination // by agent, as its Destinations
@@ -202,7 +202,7 @@ func destinationsOf(a *trunks.Agent) []destination {
 // calls keep what they started with. On error, a TLS file that cannot be read,
 // nothing changes.
 func (e *Edge) Reload(s *trunks.Snapshot) error {
-	w := &ways{timers: map[string]*transaction.Timers{}, peers: map[string]*transport.Peer{}, agents: map[string][]destination{}}
+	w := &ways{timers: map[string]*transaction.Timers{}, agents: map[string][]destination{}}
 	for _, a := range s.Agents {
 		w.agents[a.Name] = destinationsOf(a)
 	}
@@ -219,17 +219,10 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		if timers := (t.Timers); timers != (config.Timers{}) {
 			w.timers[t.Name] = timersOf(timers)
 		}
-		if t.Transport != config.TLSTransport && t.KeepAlive == 0 {
-			continue
-		}
-		peer, err := peerOf(t)
-		if err != nil {
-			return fmt.Errorf("trunk %s: %w", t.Name, err)
-		}
-		if samePeer(old.peers[t.Name], peer) {
-			peer = old.peers[t.Name] // connections are shared by pointer
-		}
-		w.peers[t.Name] = peer
+	}
+	var err error
+	if w.peers, err = peersOf(s, old.peers); err != nil {
+		return err
 	}
 	e.ways.Store(w)
 	e.snapshot.Store(s)

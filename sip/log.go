@@ -51,7 +51,8 @@ func (s *shard) logBroken(now time.Time, f transport.Flow, e *wire.Error) {
 // logUndelivered says why a server cannot be reached, at most once a second. A
 // connection that ends is no news.
 func (s *shard) logUndelivered(now time.Time, p transport.Packet) {
-	if !errors.Is(p.Err, transport.ErrLost) && s.complaint.allow(now) {
+	_, refused := errors.AsType[*transport.TLSError](p.Err)
+	if (refused || !errors.Is(p.Err, transport.ErrLost)) && s.complaint.allow(now) {
 		s.log.Warn("not delivered", "transport", p.Flow.Proto.String(), "target", p.Flow.Remote.String(), "error", p.Err)
 	}
 }

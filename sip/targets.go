@@ -160,7 +160,7 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 	c.server = next + 1
 	t.Tried(now, next)
 	called := c.shard.dialled(t, c.called)
-	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers[t.Name]}
+	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers.byTrunk[t.Name]}
 	phone := t.UserPhone || c.tel
 	out.uri = rewrite.Party{User: called, Host: HostPort(t), Phone: phone}.AppendURI(nil)
 	out.to = rewrite.AppendTo(nil, rewrite.Party{User: called, Host: t.Domain, Phone: phone})

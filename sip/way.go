@@ -18,7 +18,7 @@ func (e *Edge) Way(t *trunks.Trunk, nth int) (transport.Flow, string, bool) {
 	if len(t.Servers) == 0 {
 		return transport.Flow{}, "", false
 	}
-	f := transport.Flow{Proto: protoOf(t.Transport), Remote: t.Servers[nth%len(t.Servers)], Peer: e.ways.Load().peers[t.Name]}
+	f := transport.Flow{Proto: protoOf(t.Transport), Remote: t.Servers[nth%len(t.Servers)], Peer: e.ways.Load().peers.byTrunk[t.Name]}
 	socket, ok := e.socketFor(t, f)
 	if !ok {
 		return transport.Flow{}, "", false
@@ -86,32 +86,25 @@ func (e *Edge) avoid(now time.Time, t *trunks.Trunk, servers []netip.AddrPort, p
 // share a connection. It is nil where there is nothing to demand.
 func (e *Edge) Peer(t *trunks.Trunk) (*transport.Peer, error) {
 	if e.snapshot.Load().Trunk(t.Name) == t {
-		return e.ways.Load().peers[t.Name], nil
+		return e.ways.Load().peers.byTrunk[t.Name], nil
 	}
 	if t.Transport != config.TLSTransport {
 		return nil, nil
 	}
-	fresh, err := peerOf(t)
+	id, fresh, err := peerOf(t)
 	if err != nil {
 		return nil, err
 	}
-	fresh.Ping = 0
-	key := strangePeer{fresh.ServerName, t.TLS}
-	if known, ok := e.peers.Load(key); ok && samePeer(known.(*transport.Peer), fresh) {
+	id.ping, fresh.Ping = 0, 0
+	if known, ok := e.peers.Load(id); ok {
 		return known.(*transport.Peer), nil
 	}
 	if e.peerCount.Add(1) > maxStrangePeers { // connections of forgotten ones end when they are idle
 		e.peers.Clear()
 		e.peerCount.Store(1)
 	}
-	e.peers.Store(key, fresh)
+	e.peers.Store(id, fresh)
 	return fresh, nil
-}
-
-// strangePeer names the peer of a trunk that is not in force.
-type strangePeer struct {
-	name string
-	tls  config.TrunkTLS
 }
 
 const maxStrangePeers = 1000

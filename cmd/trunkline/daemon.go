@@ -479,6 +479,7 @@ func (d *daemon) tlsFiles() (transport.TLSFiles, error) {
 	files := transport.TLSFiles{
 		Certificate: t.Certificate, Key: t.Key, ClientCA: t.ClientCA,
 		RequireClient: t.ClientAuth == config.ClientAuthRequired,
+		Show:          t.Certificate != "",
 	}
 	var addresses []net.IP
 	for _, l := range d.config.SIP.Listen {

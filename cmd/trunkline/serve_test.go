@@ -58,12 +58,26 @@ numbers: [{number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_
 // startServe runs serve in this process until the test ends it, and waits until it is ready.
 func startServe(t *testing.T, more string) *edgeUnderTest {
 	t.Helper()
-	e := &edgeUnderTest{
+	e := idleServe(t)
+	e.write(more)
+	e.start()
+	return e
+}
+
+// idleServe is an edge whose file is not written yet.
+func idleServe(t *testing.T) *edgeUnderTest {
+	t.Helper()
+	return &edgeUnderTest{
 		t: t, file: filepath.Join(t.TempDir(), "sipgo.yaml"), sip: freePort(t, "udp"), http: freePort(t, "tcp"),
 		signals: make(chan os.Signal, 4), ended: make(chan error, 1), log: new(lockedLog),
 		carrier: newPhone(t), agent: newPhone(t),
 	}
-	e.write(more)
+}
+
+// start runs serve with the file.
+func (e *edgeUnderTest) start() {
+	t := e.t
+	t.Helper()
 	c, err := loadConfig(e.file)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +104,6 @@ func startServe(t *testing.T, more string) *edgeUnderTest {
 		}
 	})
 	within(t, 5*time.Second, "it is ready", func() bool { code, _ := e.get("/readyz"); return code == http.StatusOK })
-	return e
 }
 
 func (e *edgeUnderTest) write(more string) {
@@ -158,7 +171,10 @@ func TestDrainTakesRegistrationsBackLast(t *testing.T) {
 	}
 	e.signals <- syscall.SIGHUP
 	e.carrier.answer(e.sip, e.carrier.expect("REGISTER "), "200 OK", "")
-	within(t, 5*time.Second, "it is registered", func() bool { _, page := e.get("/readyz"); return strings.Contains(page, `"registrations","state":"up"`) })
+	within(t, 5*time.Second, "it is registered", func() bool {
+		_, page := e.get("/readyz")
+		return strings.Contains(page, `"registrations","state":"up"`)
+	})
 	e.callIn("1")
 	e.signals <- syscall.SIGTERM
 	e.agent.answer(e.sip, e.agent.expect("BYE "), "200 OK", "")

@@ -178,10 +178,18 @@ func (c *conn) read(flow Flow) {
 			}
 			return
 		default:
-			c.close(ClosedError, err)
+			c.close(ClosedError, c.explained(err))
 			return
 		}
 	}
+}
+
+// explained makes an alert of a TLS server that we called an error that says what it means.
+func (c *conn) explained(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && c.dialled {
+		return tlsError(c.key.remote, err, false)
+	}
+	return err
 }
 
 // cut hands out all that is whole and returns how many bytes that was.

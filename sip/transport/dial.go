@@ -31,12 +31,13 @@ func (c *conn) dial(local netip.Addr) {
 		c.serve(raw)
 		return
 	}
-	secured := tls.Client(raw, c.s.clientTLS(remote, c.key.peer))
+	cfg, bare := c.s.clientTLS(remote, c.key.peer)
+	secured := tls.Client(raw, cfg)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		c.close(ClosedError, fmt.Errorf("TLS with %s: %w", remote, err))
+		c.close(ClosedError, tlsError(remote, err, *bare))
 		return
 	}
-	c.certificate.Store(verifiedLeaf(secured.ConnectionState()))
+	c.certificate.Store(secured.ConnectionState().PeerCertificates[0]) // which verify has found good
 	c.serve(secured)
 }
 

@@ -253,6 +253,12 @@ func (a *authority) pool() *x509.CertPool {
 // issue writes a certificate for names (host names or IP addresses) into files and returns it, too.
 func (a *authority) issue(t testing.TB, base string, serial int64, names ...string) (cert, key string, pair tls.Certificate) {
 	t.Helper()
+	return a.issueOdd(t, base, serial, func(*x509.Certificate) {}, names...)
+}
+
+// issueOdd is issue of a certificate that is changed before it is signed.
+func (a *authority) issueOdd(t testing.TB, base string, serial int64, change func(*x509.Certificate), names ...string) (cert, key string, pair tls.Certificate) {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: base},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
@@ -265,6 +271,7 @@ func (a *authority) issue(t testing.TB, base string, serial int64, names ...stri
 			template.DNSNames = append(template.DNSNames, n)
 		}
 	}
+	change(template)
 	k, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &k.PublicKey, a.key)
 	if err != nil {

@@ -68,6 +68,7 @@ type TLSFiles struct {
 	Certificate, Key string // PEM files; needed by a tls:// listener. Network.ReloadTLS reads them again
 	ClientCA         string // PEM file of the authorities that may sign client certificates; empty: none is asked for
 	RequireClient    bool   // with ClientCA: refuse clients without a certificate; else one is checked only if shown
+	Show             bool   // Certificate to servers we call as well, when they ask and the Peer has none of its own
 	RootCA           string // PEM file of the authorities trusted for connections we open; empty: the system's
 }
 
@@ -76,7 +77,7 @@ type TLSFiles struct {
 type Peer struct {
 	ServerName   string            // name the certificate must carry (RFC 5922 §7) and SNI; empty: the IP address
 	RootCAs      *x509.CertPool    // nil: Options.TLS.RootCA
-	Certificates []tls.Certificate // shown when the server asks
+	Certificates []tls.Certificate // the first is shown when the server asks; none: Options.TLS.Certificate, if it may be shown
 	Ping         time.Duration     // send a keep-alive after that much silence of ours and expect its answer; 0: none
 }
 

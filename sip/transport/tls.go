@@ -77,30 +77,49 @@ func (s *streams) handshakeServer(ctx context.Context, nc net.Conn) (net.Conn, *
 	return t, verifiedLeaf(t.ConnectionState()), nil
 }
 
-// clientTLS verifies the name demanded, or else the address (RFC 5922 §7.2).
-func (s *streams) clientTLS(remote netip.AddrPort, p *Peer) *tls.Config {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.tls.Load().roots, ServerName: remote.Addr().WithZone("").String()}
-	if p == nil {
-		return cfg
+// clientTLS demands the name of a peer, or else its address (RFC 5922 §7.2). bare becomes true when the server asks for a
+// certificate and there is none to show.
+func (s *streams) clientTLS(remote netip.AddrPort, p *Peer) (cfg *tls.Config, bare *bool) {
+	t := s.tls.Load()
+	name, roots, own := remote.Addr().WithZone("").String(), t.roots, []tls.Certificate(nil)
+	if t.certificate != nil && s.n.options.TLS.Show {
+		own = []tls.Certificate{*t.certificate}
 	}
-	if p.ServerName != "" {
-		cfg.ServerName = p.ServerName
+	if p != nil && p.ServerName != "" {
+		name = p.ServerName
 	}
-	if p.RootCAs != nil {
-		cfg.RootCAs = p.RootCAs
+	if p != nil && p.RootCAs != nil {
+		roots = p.RootCAs
 	}
-	if len(p.Certificates) > 0 {
-		// Not cfg.Certificates: Go leaves those out that no authority named by the server has signed, and carriers name odd ones.
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p.Certificates[0], nil }
+	if p != nil && len(p.Certificates) > 0 {
+		own = p.Certificates
 	}
-	return cfg
+	bare = new(bool)
+	cfg = &tls.Config{
+		MinVersion: tls.VersionTLS12, ServerName: name,
+		InsecureSkipVerify: true, // VerifyConnection does it, with the rules of SIP
+		VerifyConnection:   func(cs tls.ConnectionState) error { return verify(cs, roots, name) },
+	}
+	// Not cfg.Certificates: Go leaves those out that no authority named by the server has signed, and carriers name odd ones.
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if len(own) > 0 {
+			return &own[0], nil
+		}
+		*bare = true
+		return new(tls.Certificate), nil
+	}
+	return cfg, bare
 }
 
 // vouchesFor reports whether a request for a peer may use an accepted connection: over TCP always, over TLS only if the client
-// certificate proves the name that we would demand (RFC 5923 §9).
+// certificate proves the name that we would demand (RFC 5923 §9) to the authorities that we ask, and the peer is not to be
+// shown a certificate other than the listener's.
 func (c *conn) vouchesFor(p *Peer) bool {
 	if c.key.proto == TCP {
 		return true
+	}
+	if p != nil && (p.RootCAs != nil || len(p.Certificates) > 0) {
+		return false
 	}
 	leaf := c.certificate.Load()
 	name := c.key.remote.Addr().String()
