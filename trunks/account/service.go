@@ -48,6 +48,7 @@ const (
 	retention        = 30 * 24 * time.Hour
 	replayLifetime   = 24 * time.Hour
 	housekeeping     = time.Minute
+	settleLimit      = 2 * time.Second
 	failuresToFailed = 3 // verifications, after which a number that never passed is failed
 )
 
@@ -127,8 +128,22 @@ func (s *Service) update(ctx context.Context, who Caller, f func(*changing) erro
 	}
 	if c.engine && s.o.Engine != nil {
 		s.o.Engine.Changed()
+		s.settle(ctx, c)
 	}
 	return nil
+}
+
+// settle waits a little until the change is in force, so that whoever hears that it is made may rely on it. The change stays
+// when that takes longer or does not work out: the engine tries again, and says why.
+func (s *Service) settle(ctx context.Context, c *changing) {
+	if c.hurried {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	if err := s.o.Engine.Apply(ctx); err != nil {
+		s.o.Log.Debug("a change is made, and not in force yet", "error", err)
+	}
 }
 
 // now has the precision that is stored and shown.
@@ -141,6 +156,8 @@ type changing struct {
 	now    time.Time
 	told   bool // there is an event
 	engine bool // the inventory is another
+
+	hurried bool // nobody waits until it is in force
 
 	fileSources []SourceEntry // of what the file manages
 }

@@ -212,6 +212,9 @@ func (s *Service) SuggestName(ctx context.Context, who Caller, kind provider.Kin
 		return "", providerFailed(kind, "open the account", err)
 	}
 	name, err := provider.Suggest(ctx, kind, account, domain)
+	if known, ok := errors.AsType[*provider.Error](err); ok && (known.Class == provider.Unauthorized || known.Class == provider.Forbidden || known.Class == provider.Incomplete) {
+		return "", invalid("credentials", known.Error(), known.Fix())
+	}
 	if err != nil {
 		return "", providerFailed(kind, "find a name", err)
 	}

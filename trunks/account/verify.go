@@ -54,6 +54,7 @@ func (s *Service) verify(ctx context.Context, who Caller, id int64, report func(
 	}
 	v.Steps = log.all
 	err = s.update(ctx, who, func(c *changing) error {
+		c.hurried = also != nil // one of many
 		v.Number, err = c.verified(n, v.Checks.Passed())
 		if err == nil && also != nil {
 			err = also(c, v)
