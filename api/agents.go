@@ -74,7 +74,7 @@ func (d *door) addAgents() {
 			return &answer[[]agentBody]{mapped(all, agentOf)}, err
 		})
 	register(d, huma.Operation{OperationID: "create-agent", Method: http.MethodPost, Path: "/v1/agents", Tags: tags,
-		Summary: "Create an agent", DefaultStatus: http.StatusCreated}, rules{},
+		Summary: "Create an agent", DefaultStatus: http.StatusCreated}, rules{alter: true},
 		func(ctx context.Context, who account.Caller, in *struct{ Body newAgentBody }) (*tagged[agentBody], error) {
 			a, err := d.accounts.CreateAgent(ctx, who, account.AgentSettings{Name: in.Body.Name, Destinations: mapped(in.Body.Destinations, destinationOf),
 				SourceAddresses: in.Body.SourceAddresses, MaxCalls: in.Body.MaxCalls})
@@ -89,9 +89,9 @@ func (d *door) addAgents() {
 			return &tagged[agentBody]{tag(a.Version), agentOf(a)}, err
 		})
 	register(d, huma.Operation{OperationID: "change-agent", Method: http.MethodPatch, Path: "/v1/agents/{id}", Tags: tags,
-		Summary: "Change an agent; what is absent stays as it is"}, rules{}, d.changeAgent)
+		Summary: "Change an agent; what is absent stays as it is"}, rules{alter: true}, d.changeAgent)
 	register(d, huma.Operation{OperationID: "delete-agent", Method: http.MethodDelete, Path: "/v1/agents/{id}", Tags: tags,
-		Summary: "Delete an agent", DefaultStatus: http.StatusNoContent}, rules{},
+		Summary: "Delete an agent", DefaultStatus: http.StatusNoContent}, rules{alter: true},
 		func(ctx context.Context, who account.Caller, in *struct {
 			AgentInput
 			Force bool `query:"force" doc:"Also while numbers are assigned to it: they lose it."`

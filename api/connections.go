@@ -193,7 +193,7 @@ func (d *door) addConnections() {
 	register(d, huma.Operation{OperationID: "suggest-connection-name", Method: http.MethodPost, Path: "/v1/voip-connections/suggest-name", Tags: tags,
 		Summary: "Suggest a name by what the provider calls the connection"}, rules{limit: providerLimit}, d.suggestName)
 	register(d, huma.Operation{OperationID: "create-voip-connection", Method: http.MethodPost, Path: "/v1/voip-connections", Tags: tags,
-		Summary: "Create a connection with the evidence of a test", DefaultStatus: http.StatusCreated}, rules{paid: true},
+		Summary: "Create a connection with the evidence of a test", DefaultStatus: http.StatusCreated}, rules{alter: true, paid: true},
 		func(ctx context.Context, who account.Caller, in *struct{ Body newConnectionBody }) (*tagged[connectionBody], error) {
 			n := account.NewConnection{Provider: provider.Kind(in.Body.Provider), SetupMethod: setupOf(in.Body.SetupMethod),
 				Credentials: in.Body.credentials(), SIPConfig: in.Body.sipConfig(), EvidenceID: in.Body.EvidenceID}
@@ -218,9 +218,9 @@ func (d *door) addConnections() {
 		})
 	register(d, huma.Operation{OperationID: "change-voip-connection", Method: http.MethodPatch, Path: "/v1/voip-connections/{id}", Tags: tags,
 		Summary:     "Rename a connection, or rotate its credentials with fresh evidence",
-		Description: "Credentials are merged over the stored ones. Calls and registrations in progress go on, and numbers stay."}, rules{}, d.changeConnection)
+		Description: "Credentials are merged over the stored ones. Calls and registrations in progress go on, and numbers stay."}, rules{alter: true}, d.changeConnection)
 	register(d, huma.Operation{OperationID: "delete-voip-connection", Method: http.MethodDelete, Path: "/v1/voip-connections/{id}", Tags: tags,
-		Summary: "Delete a connection", DefaultStatus: http.StatusNoContent}, rules{}, d.deleteConnection)
+		Summary: "Delete a connection", DefaultStatus: http.StatusNoContent}, rules{alter: true}, d.deleteConnection)
 	register(d, huma.Operation{OperationID: "list-available-numbers", Method: http.MethodGet, Path: "/v1/voip-connections/{id}/available-numbers", Tags: tags,
 		Summary: "List the numbers that the credentials can see and nobody has imported"}, rules{limit: providerLimit},
 		func(ctx context.Context, who account.Caller, in *ConnectionID) (*answer[[]availableBody], error) {
@@ -230,7 +230,7 @@ func (d *door) addConnections() {
 	register(d, huma.Operation{OperationID: "import-numbers", Method: http.MethodPost, Path: "/v1/voip-connections/{id}/import-numbers", Tags: tags,
 		Summary:       "Import numbers",
 		Description:   "201 with the created numbers when all were imported, else 200 with what was imported and what was skipped, and why.",
-		DefaultStatus: http.StatusCreated}, rules{paid: true, bulk: true, limit: providerLimit}, d.importNumbers)
+		DefaultStatus: http.StatusCreated}, rules{alter: true, paid: true, bulk: true, limit: providerLimit}, d.importNumbers)
 }
 
 func setupOf(method *string) account.SetupMethod {

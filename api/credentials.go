@@ -92,7 +92,7 @@ func (d *door) addCredentials() {
 	tags := []string{"SIP credentials"}
 	const path = "/api/v1/sip-credentials"
 	register(d, huma.Operation{OperationID: "create-sip-credential", Method: http.MethodPost, Path: path, Tags: tags,
-		Summary: "Create a SIP credential: a trunk", DefaultStatus: http.StatusCreated}, rules{},
+		Summary: "Create a SIP credential: a trunk", DefaultStatus: http.StatusCreated}, rules{alter: true},
 		func(ctx context.Context, who account.Caller, in *struct{ Body settingsBody }) (*tagged[credentialBody], error) {
 			c, err := d.accounts.CreateSIPCredential(ctx, who, settingsOf(in.Body))
 			return &tagged[credentialBody]{tag(c.Version), credentialOf(c)}, err
@@ -113,9 +113,9 @@ func (d *door) addCredentials() {
 			return &tagged[credentialBody]{tag(c.Version), credentialOf(c)}, err
 		})
 	register(d, huma.Operation{OperationID: "replace-sip-credential", Method: http.MethodPut, Path: path + "/{id}", Tags: tags,
-		Summary: "Replace the settings of a SIP credential"}, rules{}, d.replaceCredential)
+		Summary: "Replace the settings of a SIP credential"}, rules{alter: true}, d.replaceCredential)
 	register(d, huma.Operation{OperationID: "delete-sip-credential", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags,
-		Summary: "Delete a SIP credential", DefaultStatus: http.StatusNoContent}, rules{}, d.deleteCredential)
+		Summary: "Delete a SIP credential", DefaultStatus: http.StatusNoContent}, rules{alter: true}, d.deleteCredential)
 	register(d, huma.Operation{OperationID: "list-affected-agents", Method: http.MethodGet, Path: path + "/{id}/affected-agents", Tags: tags,
 		Summary: "List the agents whose calls go over a SIP credential"}, rules{},
 		func(ctx context.Context, who account.Caller, in *CredentialID) (*answer[[]affectedBody], error) {

@@ -30,6 +30,7 @@ type rules struct {
 	role  account.Role  // the least role that may do it; empty: member
 	paid  bool          // costs money: Idempotency-Key is honoured
 	bulk  bool          // its body may be large
+	alter bool          // it changes what the edge goes by: the answer waits until that is in force
 	limit time.Duration // how long an answer may take; 0: usualLimit
 }
 
@@ -128,6 +129,10 @@ func (d *door) pass(op *huma.Operation, rule rules, w *statusWriter, r *http.Req
 		}
 		who.Request = id
 		ctx = context.WithValue(ctx, contextKey{}, who)
+	}
+	if rule.alter && strings.Contains(r.Header.Get("Prefer"), "respond-async") {
+		ctx = context.WithValue(ctx, asyncKey{}, true)
+		w.Header().Set("Preference-Applied", "respond-async")
 	}
 	body, f := d.body(w, r, op, rule)
 	if f != nil {
@@ -310,9 +315,31 @@ func register[I, O any](d *door, op huma.Operation, rule rules, handle func(cont
 		if err != nil {
 			return nil, d.faultIn(ctx, op.Path, err)
 		}
+		if rule.alter {
+			d.settle(ctx)
+		}
 		return out, nil
 	})
 }
+
+// settleLimit is how long an answer waits for the edge. The change is committed: it comes into force in any case.
+const settleLimit = 5 * time.Second
+
+// settle waits until what was changed is in force, so that the next call goes by it; not for a client that has no time
+// (RFC 7240 §4.1).
+func (d *door) settle(ctx context.Context) {
+	if d.server.options.Settle == nil || ctx.Value(asyncKey{}) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	if err := d.server.options.Settle(ctx); err != nil {
+		d.log.Warn("a change is committed and not in force yet", "request", callerOf(ctx).Request, "error", err)
+	}
+}
+
+// asyncKey marks a request with Prefer: respond-async.
+type asyncKey struct{}
 
 // writeJSON answers with a value where Huma does not.
 func writeJSON(w io.Writer, value any) error {

@@ -85,13 +85,13 @@ func (d *door) addNumbers() {
 		})
 	for _, method := range []string{http.MethodPatch, http.MethodPut} {
 		register(d, huma.Operation{OperationID: map[string]string{"PATCH": "change-phone-number", "PUT": "set-phone-number"}[method], Method: method,
-			Path: "/v1/phone-numbers/{id}", Tags: tags, Summary: "Assign agents; what is absent stays as it is"}, rules{}, d.changeNumber)
+			Path: "/v1/phone-numbers/{id}", Tags: tags, Summary: "Assign agents; what is absent stays as it is"}, rules{alter: true}, d.changeNumber)
 	}
 	stream(d, huma.Operation{OperationID: "verify-phone-number", Method: http.MethodPost, Path: "/v1/phone-numbers/{id}/verify-voip", Tags: tags,
 		Summary: "Verify a number by a call in and a call out",
 		Description: "200 also when it fails: voip_verification_status is then failed, and checks and details say what to fix. It may be called again.\n\n" +
 			"With Accept: text/event-stream each step arrives as an event `step` as it ends, and the answer as the event `result`."},
-		rules{paid: true, limit: testLimit},
+		rules{alter: true, paid: true, limit: testLimit},
 		func(ctx context.Context, who account.Caller, in *struct {
 			ID int64 `path:"id" minimum:"1"`
 		}, report func(account.Step)) (verificationBody, error) {
@@ -102,9 +102,9 @@ func (d *door) addNumbers() {
 		Summary: "Verify many numbers, paced by their trunks", Description: "Those named, or all of a connection that are not verified. Progress is at the operation.",
 		DefaultStatus: http.StatusAccepted}, rules{paid: true, bulk: true}, d.verifyNumbers)
 	register(d, huma.Operation{OperationID: "transfer-phone-number", Method: http.MethodPost, Path: "/v1/phone-numbers/{id}/transfer", Tags: tags,
-		Summary: "Give a number to another organization", Description: "Only an owner may, who is a member of the organization that gets it."}, rules{}, d.transferNumber)
+		Summary: "Give a number to another organization", Description: "Only an owner may, who is a member of the organization that gets it."}, rules{alter: true}, d.transferNumber)
 	register(d, huma.Operation{OperationID: "release-phone-number", Method: http.MethodDelete, Path: "/v1/phone-numbers/{id}", Tags: tags,
-		Summary: "Release a number", DefaultStatus: http.StatusNoContent}, rules{},
+		Summary: "Release a number", DefaultStatus: http.StatusNoContent}, rules{alter: true},
 		func(ctx context.Context, who account.Caller, in *NumberInput) (*nothing, error) {
 			if in.IfMatch != "" {
 				n, err := d.accounts.Number(ctx, who, in.ID)

@@ -21,7 +21,10 @@ type Options struct {
 	Accounts Accounts         // nil: no API
 	Traffic  Traffic          // nil: the API has neither calls nor keys of pace
 	Limit    Limit            // of each API key; zero: none
-	Log      *slog.Logger     // nil: nothing is logged
+	// Settle returns when every change that was committed before is in force; nil: changes are answered as soon as they are
+	// committed.
+	Settle func(ctx context.Context) error
+	Log    *slog.Logger // nil: nothing is logged
 
 	Registrations func() []Registration // by name of trunk; called concurrently; nil: no /debug/registrations
 }

@@ -100,13 +100,20 @@ func stream[I, O any](d *door, op huma.Operation, rule rules, handle func(contex
 		},
 	}}
 	register(d, op, rule, func(ctx context.Context, who account.Caller, in *I) (*huma.StreamResponse, error) {
+		settled := func(ctx context.Context, report func(account.Step)) (O, error) {
+			out, err := handle(ctx, who, in, report)
+			if err == nil && rule.alter {
+				d.settle(ctx)
+			}
+			return out, err
+		}
 		return &huma.StreamResponse{Body: func(exchange huma.Context) {
 			r, w := humago.Unwrap(exchange)
 			if wantsEvents(r) {
-				streamSteps(d, ctx, w, r, func(report func(account.Step)) (O, error) { return handle(ctx, who, in, report) })
+				streamSteps(d, w, r, func(report func(account.Step)) (O, error) { return settled(ctx, report) })
 				return
 			}
-			out, err := handle(ctx, who, in, nil)
+			out, err := settled(ctx, nil)
 			if err != nil {
 				d.fault(r, err).write(w, r)
 				return
@@ -118,7 +125,7 @@ func stream[I, O any](d *door, op huma.Operation, rule rules, handle func(contex
 }
 
 // streamSteps answers with an event for each step and one for the result. A fault before the first step is answered as always.
-func streamSteps[O any](d *door, ctx context.Context, w http.ResponseWriter, r *http.Request, handle func(func(account.Step)) (O, error)) {
+func streamSteps[O any](d *door, w http.ResponseWriter, r *http.Request, handle func(func(account.Step)) (O, error)) {
 	out := newEvents(w)
 	ended, beating := make(chan struct{}), sync.WaitGroup{}
 	beating.Go(func() { // ends with the answer

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"trunkline/internal/peers"
 	"trunkline/internal/providerfake"
 )
 
@@ -141,8 +142,10 @@ func TestTelnyx(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	o := w.org("acme", "owner")
 	number := w.number()
-	w.telnyx.Connections = append(w.telnyx.Connections, &providerfake.TelnyxConnection{ID: "1293384261075731499", RecordType: "credential_connection", Name: "Acme Main", UserName: sipUser, Password: sipPassword})
+	w.telnyx.Connections = append(w.telnyx.Connections, &providerfake.TelnyxConnection{ID: "1293384261075731499", RecordType: "credential_connection", Name: "Acme Main", UserName: sipUser, Password: sipPassword, Profile: "2"})
 	w.telnyx.Numbers = append(w.telnyx.Numbers, &providerfake.TelnyxNumber{ID: "1", Number: number, ConnectionID: "1293384261075731499", Status: "active"})
+	w.telnyx.Profiles = append(w.telnyx.Profiles, &providerfake.TelnyxProfile{ID: "2", Name: "out", Enabled: true, Destinations: []string{"US", "CA"}})
+	w.telnyx.Registered = func(string) string { return peers.EdgeHost }
 	body := map[string]any{"provider": "telnyx", "credentials": map[string]any{"apiKey": telnyxKey, "connectionId": "1293384261075731499"},
 		"sip_config": map[string]any{"domain": "acme.sip.telnyx.com"}}
 	t.Run("TP-13/camelCase inside credentials, snake_case outside", func(t *testing.T) {
@@ -158,6 +161,18 @@ func TestTelnyx(t *testing.T) {
 	t.Run("M-25/a name is suggested", func(t *testing.T) {
 		o.ask(t, "POST", connectionsPath+"/suggest-name", body).want(t, 200)
 		o.ask(t, "POST", connectionsPath+"/suggest-name", map[string]any{}).want(t, 400)
+	})
+	t.Run("DA-24/a provider's connection owns its SIP credential", func(t *testing.T) {
+		trunk := w.sipConfig(number)
+		body := with(body, "credentials", map[string]any{"apiKey": telnyxKey, "connectionId": "1293384261075731499", "sipUsername": sipUser, "sipPassword": sipPassword}, "sip_config", trunk)
+		made := o.ask(t, "POST", connectionsPath, with(body, "verification_evidence_id", o.evidence(t, body))).want(t, 201)
+		match(t, made, "name", regexp.MustCompile(`^Telnyx: Acme Main`))
+		r := o.ask(t, "GET", credentialsPath+"/"+made.str("sip_credential_id"), nil).want(t, 200)
+		equal(t, r.str("source"), "provider")
+		match(t, r, "providerId", isUUID)
+		if r := o.ask(t, "PUT", credentialsPath+"/"+r.str("id"), map[string]any{"server": "127.0.0.9"}); r.status != 403 && r.status != 409 {
+			t.Errorf("PUT: %d %s", r.status, r.text)
+		}
 	})
 	t.Run("a wrong key is told as such", func(t *testing.T) {
 		r := o.ask(t, "POST", connectionsPath+"/test", with(body, "credentials", map[string]any{"apiKey": wrongTelnyxKey, "connectionId": "1293384261075731499"})).want(t, 200)

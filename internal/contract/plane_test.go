@@ -38,9 +38,10 @@ func TestSIPPlane(t *testing.T) {
 	o.ask(t, "PATCH", first, map[string]any{"inbound_agent_id": agent, "outbound_agent_id": agent}).want(t, 200)
 
 	t.Run("M-62/digest for REGISTER and INVITE", func(t *testing.T) {
-		if _, ok := w.carrier.Registered(sipUser); !ok {
-			t.Error("not registered")
-		}
+		peers.Eventually(t, waitLong, "the trunk is registered", func() bool {
+			_, ok := w.carrier.Registered(sipUser)
+			return ok
+		})
 		call, err := w.app.Call(bounded(t), number, "+14155550100")
 		if err != nil {
 			t.Fatal(err)
