@@ -41,6 +41,8 @@ type SIP struct {
 	IdleTimeout    Duration   `yaml:"idle_timeout"`     // a silent TCP or TLS connection is closed after this; 0: never
 	Timers         Timers     `yaml:"timers"`
 
+	ForeignRoute ForeignRoute `yaml:"foreign_route"` // an INVITE with a Route that does not name the edge
+
 	Resolvers []Resolver `yaml:"resolvers"` // DNS servers, in the order to ask them; empty: those of the system
 }
 
@@ -113,6 +115,8 @@ type Limits struct {
 	UnknownRate   float64       `yaml:"unknown_rate"`   // requests per second from unlisted addresses, all together, that are answered
 	UnknownAnswer UnknownAnswer `yaml:"unknown_answer"` // refuse or drop
 	RetryAfter    Duration      `yaml:"retry_after"`    // in a 503 for overload or drain, whole seconds
+
+	EmergencyNumbers []string `yaml:"emergency_numbers"` // called numbers that no limit holds up
 }
 
 // Drain is what SIGTERM waits for.
@@ -284,6 +288,7 @@ type (
 	UnknownAnswer string
 	NumberFormat  string
 	FromUser      string
+	ForeignRoute  string
 	Diversion     string
 	Oversize      string
 	Redirect      string
@@ -317,6 +322,10 @@ const (
 	FormatE164     NumberFormat = "e164"     // +15550001234
 	FormatDigits   NumberFormat = "digits"   // 15550001234
 	FormatNational NumberFormat = "national" // 5550001234 with the national prefix within country_code, else e164
+
+	RouteIgnore ForeignRoute = "ignore" // the call goes where its number says
+	RouteRefuse ForeignRoute = "refuse" // it is refused
+	RouteFollow ForeignRoute = "follow" // it is followed to addresses of the number's trunks, and refused otherwise
 
 	FromCaller   FromUser = "caller"    // the caller's number
 	FromAuthUser FromUser = "auth_user" // the trunk's user name

@@ -22,6 +22,7 @@ func Default() Config {
 			ReceiveBuffer:  8 * MiB,
 			MaxMessageSize: 64 * KiB,
 			IdleTimeout:    Duration(10 * time.Minute),
+			ForeignRoute:   RouteIgnore,
 			Timers: Timers{
 				T1:     Duration(500 * time.Millisecond),
 				T2:     Duration(4 * time.Second),
@@ -41,6 +42,8 @@ func Default() Config {
 			UnknownRate:   100,
 			UnknownAnswer: UnknownRefuse,
 			RetryAfter:    Duration(5 * time.Second),
+
+			EmergencyNumbers: []string{"112", "911"},
 		},
 		Drain:     Drain{Deadline: Duration(time.Minute)},
 		Providers: Providers{VonageAuth: VonageBasic},

@@ -70,6 +70,8 @@ var keys = []key{
 		doc: "Any other request without a final response fails after this."},
 	{path: "sip.timers.timer_c", restart: true, allowed: "1s to 1h",
 		doc: "A ringing INVITE is cancelled this long after its last provisional response."},
+	{path: "sip.foreign_route", restart: true, choices: []string{"ignore", "refuse", "follow"},
+		doc: "An INVITE with a Route to elsewhere goes where its number says, is refused, or follows it to an address that one of the number's trunks calls from."},
 	{path: "sip.resolvers", restart: true, allowed: "a list of address:port or address",
 		doc: "DNS servers, in the order to ask them; empty: those of the system, with its search list."},
 
@@ -127,6 +129,8 @@ var keys = []key{
 		doc: "Requests per second from unlisted addresses, all together, that are answered; the rest is dropped."},
 	{path: "limits.unknown_answer", choices: []string{"refuse", "drop"},
 		doc: "What an unlisted source gets: one uniform refusal, or silence."},
+	{path: "limits.emergency_numbers", restart: true, allowed: "a list of 2 to 8 digits each",
+		doc: "Called numbers that no limit on rates and calls holds up, and trunks that are down are tried for, beside urn:service:sos."},
 	{path: "limits.retry_after", allowed: "1s to 1h, whole seconds",
 		doc: "Retry-After of a 503 for overload or drain."},
 

@@ -65,6 +65,11 @@ func (l *loader) validateLimits(m *Limits) {
 	if m.MaxCalls < 0 {
 		l.bad("limits.max_calls", "%d is negative", m.MaxCalls)
 	}
+	for i, n := range m.EmergencyNumbers {
+		if len(n) < 2 || len(n) > 8 || strings.Trim(n, "0123456789") != "" {
+			l.bad(at("limits.emergency_numbers", i), "%s is not a short number", quoteShort(n))
+		}
+	}
 	l.rate("limits.unknown_rate", m.UnknownRate)
 	l.duration("limits.retry_after", m.RetryAfter, Duration(time.Second), Duration(time.Hour), false)
 	if m.RetryAfter.D()%time.Second != 0 {

@@ -23,6 +23,7 @@ type target struct {
 	proto transport.Proto
 	addr  netip.AddrPort
 	peer  *transport.Peer
+	route []byte // Route value to preload in place of the trunk's; nil: the trunk's
 }
 
 // inviteCallee makes the dialog of a new attempt and sends its INVITE.
@@ -57,7 +58,7 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	c.callee.dialog = dialog.NewCaller(
 		s.appendCallID(callID[:0]), appendTag(tag[:0], s.random, s.index, c.slot),
 		c.fromValue(invite), t.to, t.uri, s.edge.contactOf(c.callee.trunk, c.callee.flow))
-	c.preloadRoute()
+	c.preloadRoute(t.route)
 	c.waitingBody = a.Body
 	if !c.paced(now, a.Attempt, false) {
 		return
@@ -72,11 +73,16 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	}
 }
 
-// preloadRoute gives the new dialog with a trunk its route: the outbound proxy,
-// then what the registrar asks for (RFC 3261 §8.1.2, RFC 3608 §5).
-func (c *session) preloadRoute() {
+// preloadRoute gives the new dialog with a trunk its route: the one given, else
+// the outbound proxy, then what the registrar asks for (RFC 3261 §8.1.2, RFC 3608
+// §5).
+func (c *session) preloadRoute(route []byte) {
 	t := c.callee.trunk
 	if t == nil {
+		return
+	}
+	if route != nil {
+		c.callee.dialog.AddRoute(route)
 		return
 	}
 	if t.OutboundProxy.Host != "" {
@@ -110,6 +116,7 @@ func (c *session) sendInvite(now time.Time, invite *wire.Message, attempt uint8,
 	if err != nil {
 		return err
 	}
+	kind, sdp = c.withLocation(invite, kind, sdp)
 	b, branch := c.writeInvite(now, invite, kind, sdp)
 	if c.oversize(b) {
 		c.callee.flow.Proto = transport.TCP

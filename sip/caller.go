@@ -22,7 +22,8 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, s.overloaded("draining"))
 		return
 	}
-	if limit := s.edge.options.MaxCalls; limit > 0 && s.edge.Calls() >= limit {
+	found := s.findRoute(from)
+	if limit := s.edge.options.MaxCalls; limit > 0 && s.edge.Calls() >= limit && !found.emergency {
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
@@ -32,7 +33,9 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, tooBrief(policy))
 		return
 	}
-	found := s.findRoute(from)
+	if !s.routed(now, server, &found) {
+		return
+	}
 	c := s.newSession()
 	if c == nil {
 		s.refuse(now, server, s.overloaded("overload"))
@@ -73,7 +76,7 @@ func (c *session) begin(p transport.Packet, server transaction.Server, found fou
 	m := &s.in
 	appendTag(c.id[:0], s.random, s.index, c.slot)
 	server.Bind(c.id[:], c.token(purposeCaller))
-	c.direction = found.direction
+	c.direction, c.emergency, c.via = found.direction, found.emergency, found.via
 	c.source = p.Flow.Remote
 	c.caller.flow = p.Flow
 	c.caller.server, c.caller.seq = server, m.CSeq
@@ -93,7 +96,9 @@ var telScheme = []byte("tel:")
 
 // sit says who sits on which side and takes a channel on both.
 func (c *session) sit(now time.Time) *trunks.Refusal {
-	if !c.route.Agent.Acquire() {
+	if c.emergency {
+		c.route.Agent.Take()
+	} else if !c.route.Agent.Acquire() {
 		return &trunks.Refusal{Reason: trunks.LimitChannels, Agent: c.route.Agent}
 	}
 	c.onAgent = true
@@ -116,6 +121,8 @@ type found struct {
 	called, number []byte        // raw user parts of who is called and who calls, in the message at hand
 	route          trunks.Route
 	refusal        *trunks.Refusal
+	emergency      bool
+	via            via // what a Route of the INVITE asks for; zero: nothing
 }
 
 // findRoute asks the snapshot where the INVITE at hand may go.
@@ -124,6 +131,7 @@ func (s *shard) findRoute(from trunks.Principal) (f found) {
 	if f.from = from.Trunk; f.from == nil {
 		f.direction = trunks.OutboundCall
 		f.called, f.number = admit.Numbers(&s.in, true)
+		f.emergency = s.edge.isEmergency(f.called)
 		f.route, f.refusal = Outbound(snapshot, from.Agent, &s.in)
 		return f
 	}

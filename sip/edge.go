@@ -56,9 +56,14 @@ type Options struct {
 	Resolver Resolver
 	Log      *slog.Logger // nil: nothing is logged
 
-	UserAgent  string               // value of User-Agent and Server; empty: neither header is sent
-	Timers     config.Timers        // of all transactions, where a trunk sets none; zero: those of RFC 3261
-	Trace      int                  // bytes of message memory for all shards together; 0: none
+	UserAgent string        // value of User-Agent and Server; empty: neither header is sent
+	Timers    config.Timers // of all transactions, where a trunk sets none; zero: those of RFC 3261
+	Trace     int           // bytes of message memory for all shards together; 0: none
+	Emergency []string      // called numbers that no limit holds up, beside urn:service:sos
+	// ForeignRoute is what becomes of an INVITE with a Route that does not name the
+	// edge; empty: ignore.
+	ForeignRoute config.ForeignRoute
+
 	MaxCalls   int                  // calls at once, above which new ones get 503; 0: no limit
 	RetryAfter time.Duration        // what callers are asked to wait after a 503 of ours, whole seconds; 0: 5 s
 	Strangers  config.UnknownAnswer // what unlisted sources hear; empty: refuse

@@ -54,7 +54,7 @@ func keyName(t *trunks.Trunk) string {
 func (c *session) paced(now time.Time, attempt uint8, underWay bool) bool {
 	s, t := c.shard, c.callee.trunk
 	c.key = nil
-	if t == nil {
+	if t == nil || c.emergency {
 		return true
 	}
 	key := s.edge.ways.Load().keys[t.Name]

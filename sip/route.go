@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"time"
 
 	"trunkline/sip/call"
@@ -14,22 +15,36 @@ import (
 func (c *session) takeTrunk(now time.Time) *trunks.Refusal {
 	n := c.route.Number
 	for {
-		i := n.Choose(c.routed, c.tiredRoutes(now), c.shard.random.Uint64())
+		i := slices.Index(n.Routes, c.via.trunk)
+		if i < 0 || c.routed&(1<<i) != 0 {
+			i = n.Choose(c.routed, c.tiredRoutes(now), c.shard.random.Uint64())
+		}
+		if i < 0 && c.lastResort() {
+			return nil
+		}
 		if i < 0 {
 			return c.noneLeft()
 		}
 		c.routed |= 1 << i
 		t := n.Routes[i]
 		reason := t.Usable(now)
-		if reason == trunks.NoReason && !t.Acquire() {
-			reason = trunks.LimitChannels
-		}
 		if reason == trunks.NoReason {
-			c.route.Trunk, c.callee.trunk, c.onTrunk = t, t, true
-			return nil
+			if c.sitOn(t) {
+				return nil
+			}
+			reason = trunks.LimitChannels
 		}
 		c.tries = append(c.tries, try{attempt: passedOver, trunk: t, refusal: reason, began: now})
 	}
+}
+
+// sitOn takes the call to a trunk if there is a channel.
+func (c *session) sitOn(t *trunks.Trunk) bool {
+	if !c.acquire(t) {
+		return false
+	}
+	c.route.Trunk, c.callee.trunk, c.onTrunk = t, t, true
+	return true
 }
 
 // noneLeft is the refusal of a call that no route can take.

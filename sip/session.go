@@ -80,6 +80,8 @@ type session struct {
 	chain      uint64    // trace
 	refusal    trunks.Reason
 	tel        bool // a tel URI was called
+	emergency  bool // held up by no limit
+	via        via  // what a Route of the INVITE asks for; zero: nothing
 	private    bool // the caller withholds who they are
 	onTrunk    bool // a channel of the trunk is held
 	onAgent    bool // a channel of the agent is held

@@ -58,6 +58,7 @@ type shard struct {
 	out     []byte         // the message being written
 	line    []byte         // header lines being collected
 	sdp     []byte         // the session description being written
+	body    []byte         // a body of several parts being written
 	branch  []byte
 	number  []byte
 	buffers [][]byte

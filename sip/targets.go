@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"trunkline/config"
+	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/rewrite"
 	"trunkline/sip/transaction"
@@ -164,6 +165,12 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 	phone := t.UserPhone || c.tel
 	out.uri = rewrite.Party{User: called, Host: HostPort(t), Phone: phone}.AppendURI(nil)
 	out.to = rewrite.AppendTo(nil, rewrite.Party{User: called, Host: t.Domain, Phone: phone})
+	if admit.IsSOS(c.called) {
+		out = c.sosTarget(out)
+	}
+	if c.via.trunk == t {
+		out = c.viaTarget(out)
+	}
 	if at != nil && at.hop.IsValid() && c.suits(t, proto, at.hop) {
 		out.addr = at.hop
 		if at.hop != at.Server {

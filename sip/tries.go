@@ -18,6 +18,7 @@ type try struct {
 	code    uint16        // final response; 0: none
 	cause   call.Cause    // without a final response
 	refusal trunks.Reason // why the trunk was passed over
+	taken   bool          // it was tried later all the same, as a last resort
 }
 
 // passedOver is no attempt: more than the machine makes.

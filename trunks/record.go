@@ -76,7 +76,7 @@ type MediaStats struct {
 
 	RoundTrip time.Duration // between the edge and the sender, by RTCP; 0: unknown
 	MOS       float64       // estimated listening quality of what arrived at the edge, 1 to 4.5, to the hundredth (ITU-T G.107); 0: unknown
-	Codec   string        // name in the SDP answer; empty: unknown
+	Codec     string        // name in the SDP answer; empty: unknown
 }
 
 // Direction is the way a call takes through the edge.

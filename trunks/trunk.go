@@ -77,6 +77,9 @@ func (t *Trunk) Usable(now time.Time) Reason {
 	return NoReason
 }
 
+// Take is Acquire beyond max_calls, for calls in an emergency.
+func (t *Trunk) Take() { t.usage.calls.Add(1) }
+
 // Release takes back one Acquire.
 func (t *Trunk) Release() { t.usage.calls.Add(-1) }
 
@@ -107,6 +110,9 @@ func (t *Trunk) LastHeard() time.Time {
 // Acquire counts one more call in progress with a, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's a or a later one's.
 func (a *Agent) Acquire() bool { return a.usage.acquire(a.MaxCalls) }
+
+// Take is Acquire beyond max_calls, for calls in an emergency.
+func (a *Agent) Take() { a.usage.calls.Add(1) }
 
 // Release takes back one Acquire.
 func (a *Agent) Release() { a.usage.calls.Add(-1) }

@@ -264,6 +264,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Timers:       c.SIP.Timers,
 		Trace:        int(c.Trace.Memory),
 		MaxCalls:     c.Limits.MaxCalls,
+		Emergency:    c.Limits.EmergencyNumbers,
+		ForeignRoute: c.SIP.ForeignRoute,
 		Strangers:    c.Limits.UnknownAnswer,
 		StrangerRate: c.Limits.UnknownRate,
 		RetryAfter:   c.Limits.RetryAfter.D(),

@@ -1,13 +1,19 @@
 package admit
 
-import "trunkline/sip/wire"
+import (
+	"bytes"
+
+	"trunkline/sip/wire"
+)
 
 // Numbers returns the raw user parts of who is called and who calls in an INVITE:
-// the Request-URI's user, else the To's; and, where the sender may say who calls
+// the Request-URI's user, or all of it if it calls for help, else the To's user; and, where the sender may say who calls
 // (asserted), that of the asserted or preferred identity (RFC 3325), else of From.
 // They point into the message.
 func Numbers(m *wire.Message, asserted bool) (called, caller []byte) {
-	if called = User(m.URI); len(called) == 0 {
+	if IsSOS(m.URI) {
+		called = m.URI
+	} else if called = User(m.URI); len(called) == 0 {
 		called = User(m.To.URI)
 	}
 	if !asserted {
@@ -35,6 +41,14 @@ func Dialled(m *wire.Message) (users [2][]byte) {
 	}
 	users[1] = User(m.To.URI)
 	return users
+}
+
+var sos = []byte("urn:service:sos")
+
+// IsSOS reports whether a URI is the service URN for emergencies or one of its
+// kinds, as urn:service:sos.fire (RFC 5031 §4.2).
+func IsSOS(uri []byte) bool {
+	return len(uri) >= len(sos) && bytes.EqualFold(uri[:len(sos)], sos) && (len(uri) == len(sos) || uri[len(sos)] == '.')
 }
 
 // User returns the user part of a URI as it is written, nil if there is none. That

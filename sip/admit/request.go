@@ -90,6 +90,10 @@ func scheme(m *wire.Message) *Rejection {
 		switch string(bytes.ToLower(uri.Scheme)) {
 		case "sip", "sips", "tel":
 			return nil
+		case "urn":
+			if IsSOS(m.URI) {
+				return nil
+			}
 		}
 	}
 	return &Rejection{Status: 416, Cause: "uri_scheme"}

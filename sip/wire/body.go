@@ -79,14 +79,29 @@ func nextDelimiter(b, boundary []byte) (before, after []byte, more bool) {
 
 // partSDP returns the SDP in one body part, whose line break before the next delimiter is still there.
 func partSDP(part []byte, depth int) []byte {
-	var contentType []byte
+	contentType, part, plain := openPart(part)
+	if !plain {
+		return nil
+	}
+	sdp := findSDP(contentType, part, depth)
+	// The line break before a delimiter belongs to the delimiter, but SDP wants one behind its last line.
+	if n := len(sdp); n >= 4 && string(sdp[n-4:]) == "\r\n\r\n" {
+		sdp = sdp[:n-2]
+	}
+	return sdp
+}
+
+// openPart returns the Content-Type of a body part and what follows its header. plain is false when the content is encoded, or the
+// header has no end.
+func openPart(part []byte) (contentType, content []byte, plain bool) {
+	plain = true
 	for len(part) > 0 {
 		line, rest, _ := cutByte(part, '\n')
 		// A header that is folded goes on in lines that begin with a blank.
 		for len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') && len(trimFold(line)) > 0 {
 			next := bytes.IndexByte(rest, '\n')
 			if next < 0 {
-				return nil
+				return nil, nil, false
 			}
 			line = part[:len(line)+1+next]
 			rest = rest[next+1:]
@@ -103,14 +118,52 @@ func partSDP(part []byte, depth int) []byte {
 			contentType = value
 		case equalFold(name, "content-transfer-encoding"):
 			if !equalFold(value, "binary") && !equalFold(value, "8bit") && !equalFold(value, "7bit") {
-				return nil
+				plain = false
 			}
 		}
 	}
-	sdp := findSDP(contentType, part, depth)
-	// The line break before a delimiter belongs to the delimiter, but SDP wants one behind its last line.
-	if n := len(sdp); n >= 4 && string(sdp[n-4:]) == "\r\n\r\n" {
-		sdp = sdp[:n-2]
+	return contentType, part, plain
+}
+
+// AppendWithSDP appends a multipart body to dst with sdp in place of its session description, together with the parts whose
+// media type keep wants, each as it came; the others are left out (RFC 2046 §5.1). The boundary stays, so contentType holds for
+// the result. ok is false, and nothing appended, when body is not multipart, holds no session description of its own level, or
+// no part that keep wants.
+func AppendWithSDP(dst, contentType, body, sdp []byte, keep func(media []byte) bool) (_ []byte, ok bool) {
+	start := len(dst)
+	media, params := mediaType(contentType)
+	boundary, _ := findParam(params, "boundary")
+	if !hasPrefixFold(media, "multipart/") || len(boundary) == 0 || len(boundary) > 70 || bytes.Contains(sdp, boundary) {
+		return dst, false
 	}
-	return sdp
+	described, kept := false, false
+	_, rest, more := nextDelimiter(body, boundary)
+	for more {
+		var part []byte
+		part, rest, more = nextDelimiter(rest, boundary)
+		kind, content, plain := openPart(part)
+		kind, _ = mediaType(kind)
+		switch {
+		case equalFold(kind, "application/sdp") && plain && len(content) > 0 && !described:
+			described = true
+			dst = appendDelimiter(dst, boundary)
+			dst = append(dst, part[:len(part)-len(content)]...)
+			dst = append(dst, sdp...)
+			dst = append(dst, "\r\n"...)
+		case keep(kind):
+			kept = true
+			dst = append(appendDelimiter(dst, boundary), part...)
+			if !bytes.HasSuffix(part, []byte("\n")) {
+				dst = append(dst, "\r\n"...)
+			}
+		}
+	}
+	if !described || !kept {
+		return dst[:start], false
+	}
+	return append(append(append(dst, "--"...), boundary...), "--\r\n"...), true
+}
+
+func appendDelimiter(dst, boundary []byte) []byte {
+	return append(append(append(dst, "--"...), boundary...), "\r\n"...)
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -37,4 +38,48 @@ func TestSDP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// IDN-11: the location of a caller stays beside a description that is ours; other parts do not cross.
+func TestAppendWithSDP(t *testing.T) {
+	const (
+		kind      = "multipart/mixed;boundary=\"b1\""
+		sdp       = "v=0\r\n"
+		described = "--b1\r\nContent-Type: application/sdp\r\n\r\nv=1\r\n"
+		located   = "--b1\r\nContent-ID: <a@b>\r\nContent-Type: application/pidf+xml;charset=utf-8\r\n\r\n<p/>\r\n"
+		other     = "--b1\r\nContent-Type: text/plain\r\n\r\nsecret\r\n"
+		end       = "--b1--\r\n"
+	)
+	for _, test := range []struct{ name, kind, body, want string }{
+		{"beside another part", kind, "preamble\r\n" + other + described + located + end, "--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n" + located + end},
+		{"location first", kind, located + described + end, located + "--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n" + end},
+		{"no location", kind, described + other + end, ""},
+		{"no description", kind, located + end, ""},
+		{"an encoded description", kind, "--b1\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\ndj0=\r\n" + located + end, ""},
+		{"one part", "application/sdp", "v=1\r\n", ""},
+		{"no boundary", "multipart/mixed", described + located + end, ""},
+		{"a boundary in our description", "multipart/mixed;boundary=v", strings.ReplaceAll(described+located+end, "b1", "v"), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := AppendWithSDP([]byte("x"), []byte(test.kind), []byte(test.body), []byte(sdp), func(media []byte) bool { return string(media) == "application/pidf+xml" })
+			if ok != (test.want != "") || string(got) != "x"+test.want {
+				t.Errorf("got %t\n%s\nwant\nx%s", ok, got, test.want)
+			}
+		})
+	}
+}
+
+// FuzzAppendWithSDP: the result holds our description, found again where the other was.
+func FuzzAppendWithSDP(f *testing.F) {
+	f.Add([]byte("multipart/mixed;boundary=b1"), []byte("--b1\r\nContent-Type: application/sdp\r\n\r\nv=1\r\n--b1\r\nContent-Type: application/pidf+xml\r\n\r\n<p/>\r\n--b1--\r\n"))
+	f.Fuzz(func(t *testing.T, kind, body []byte) {
+		const sdp = "v=0\r\no=ours\r\n"
+		got, ok := AppendWithSDP(nil, kind, body, []byte(sdp), func(media []byte) bool { return len(media) > 15 })
+		if !ok {
+			return
+		}
+		if found := SDP(kind, got); string(found) != sdp && !bytes.Contains(bytes.ToLower(kind), []byte("alternative")) {
+			t.Errorf("%q in\n%q", found, got)
+		}
+	})
 }
