@@ -134,8 +134,14 @@ type Providers struct {
 	VonageAuth        VonageAuth `yaml:"vonage_auth"` // basic or query
 }
 
-// Probe is what tests asked for over the API may do.
+// Probe is how trunks and numbers are tested, over the API and by schedule.
 type Probe struct {
+	Target         string   `yaml:"target"`          // number or SIP URI that test calls go to where a test names none; empty: none
+	Rate           float64  `yaml:"rate"`            // tests begun per second, all together; 0: no limit
+	RingLimit      Duration `yaml:"ring_limit"`      // longest a test call is left without a final response
+	Interval       Duration `yaml:"interval"`        // between two proofs of each trunk; 0: none
+	NumberInterval Duration `yaml:"number_interval"` // between two dial-ins of each number; 0: none
+
 	AllowPrivateTargets bool `yaml:"allow_private_targets"`
 }
 

@@ -46,6 +46,7 @@ func Default() Config {
 			EmergencyNumbers: []string{"112", "911"},
 		},
 		Drain:     Drain{Deadline: Duration(time.Minute)},
+		Probe:     Probe{Rate: 50, RingLimit: Duration(10 * time.Second), Interval: Duration(6 * time.Hour)},
 		Providers: Providers{VonageAuth: VonageBasic},
 	}
 }

@@ -15,6 +15,7 @@ func (l *loader) validate() {
 	l.validateTrace(&c.Trace)
 	l.validateLimits(&c.Limits)
 	l.validateDrain(&c.Drain)
+	l.validateProbe(&c.Probe)
 	l.validateProviders(&c.Providers)
 	for i := range c.Trunks {
 		l.validateTrunk(at("trunks", i), &c.Trunks[i])

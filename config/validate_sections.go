@@ -81,6 +81,21 @@ func (l *loader) validateDrain(d *Drain) {
 	l.duration("drain.deadline", d.Deadline, 0, Day, true)
 }
 
+func (l *loader) validateProbe(p *Probe) {
+	l.rate("probe.rate", p.Rate)
+	l.duration("probe.ring_limit", p.RingLimit, Duration(time.Second), Duration(time.Minute), false)
+	l.duration("probe.interval", p.Interval, Duration(time.Minute), 30*Day, true)
+	l.duration("probe.number_interval", p.NumberInterval, Duration(time.Minute), 30*Day, true)
+	if p.Target == "" {
+		return
+	}
+	digits, number := strings.CutPrefix(p.Target, "+")
+	number = number && len(digits) >= 8 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == ""
+	if !number && new(URI).UnmarshalText([]byte(p.Target)) != nil {
+		l.bad("probe.target", "%s is neither a number nor a SIP URI", quoteShort(p.Target))
+	}
+}
+
 func (l *loader) validateProviders(p *Providers) {
 	for key, text := range map[string]string{
 		"twilio_url": p.TwilioURL, "twilio_trunking_url": p.TwilioTrunkingURL, "telnyx_url": p.TelnyxURL,

@@ -57,16 +57,17 @@ type daemon struct {
 
 	resolver *resolve.Resolver
 
-	metrics *api.Metrics
-	http    *api.Server // nil: no HTTP
-	db      *store.DB
-	records *store.Records
-	relay   *media.Relay // nil: signalling only
-	network *transport.Network
-	edge    *sip.Edge
-	prober  *probe.Prober
-	keeper  *register.Keeper // of the trunks that register
-	watcher *health.Watcher  // of the trunks with health.interval
+	metrics  *api.Metrics
+	http     *api.Server // nil: no HTTP
+	db       *store.DB
+	records  *store.Records
+	relay    *media.Relay // nil: signalling only
+	network  *transport.Network
+	edge     *sip.Edge
+	prober   *probe.Prober
+	verifier *probe.Verifier  // proves trunks and numbers by schedule
+	keeper   *register.Keeper // of the trunks that register
+	watcher  *health.Watcher  // of the trunks with health.interval
 
 	ready    atomic.Bool
 	stopEdge context.CancelFunc
@@ -83,6 +84,7 @@ type daemon struct {
 
 // How long closing a part may take before it is cut short.
 const (
+	probeLimit      = 3 * time.Second // test calls that are given up, bindings of tests taken back
 	unregisterLimit = 2 * time.Second // answers to REGISTERs that take our bindings back
 	byeLimit        = time.Second     // answers to the BYEs of calls still up
 	hangUpLimit     = 3 * time.Second // the edge's own end
@@ -275,8 +277,14 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	}
 	d.keeper = register.New(d.edge, d.log)
 	d.watcher = health.New(d.edge)
-	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver})
-	return registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher)
+	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver, Target: c.Probe.Target, Rate: c.Probe.Rate, RingLimit: c.Probe.RingLimit.D()})
+	d.verifier = probe.NewVerifier(probe.VerifierOptions{Prober: d.prober, Log: d.log,
+		Trunks: c.Probe.Interval.D(), Numbers: c.Probe.NumberInterval.D()})
+	err = registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher)
+	if err != nil {
+		return err
+	}
+	return registerProbeMetrics(d.metrics.Registerer(), d.prober, d.verifier)
 }
 
 // reserve makes room in GOMAXPROCS for threads that wait in the kernel without the runtime's knowledge.
@@ -297,6 +305,7 @@ func (d *daemon) run() {
 	d.onClose(d.hangUp)
 	d.keeper.Apply(d.edge.Trunks())
 	d.watcher.Apply(d.edge.Trunks())
+	d.verifier.Apply(d.edge.Trunks())
 	d.ready.Store(true)
 	d.startAccounts()
 	d.metrics.Reloaded(time.Now(), true)
@@ -328,6 +337,10 @@ func (d *daemon) unregister() {
 // hangUp ends the calls that are left with a BYE, takes every binding back once they are gone, and ends the edge.
 func (d *daemon) hangUp() {
 	d.ready.Store(false)
+	d.verifier.Close()
+	tests, cancelled := context.WithTimeout(context.Background(), probeLimit)
+	defer cancelled()
+	d.prober.Close(tests)
 	byes, cancel := context.WithTimeout(context.Background(), byeLimit)
 	defer cancel()
 	d.edge.HangUpAll(byes)

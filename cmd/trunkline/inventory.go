@@ -176,6 +176,7 @@ func (d *daemon) apply(file config.Config, inventory account.Inventory, names tr
 	d.board.Belong(owners(inventory))
 	d.keeper.Apply(snapshot)
 	d.watcher.Apply(snapshot)
+	d.verifier.Apply(snapshot)
 	d.config, d.inventory, d.joined, d.names = file, inventory, joined, names
 	d.filed.Store(&file)
 	d.warn(snapshot, wrong)

@@ -6,6 +6,7 @@ import (
 	"trunkline/media"
 	"trunkline/sip"
 	"trunkline/sip/health"
+	"trunkline/sip/probe"
 	"trunkline/sip/register"
 	"trunkline/sip/transport"
 	"trunkline/trunks/pace"
@@ -31,4 +32,12 @@ func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transpor
 		}
 	}
 	return transport.Register(to, network, edge.Dropped)
+}
+
+// registerProbeMetrics adds the metrics of tests, and of those by schedule.
+func registerProbeMetrics(to prometheus.Registerer, prober *probe.Prober, verifier *probe.Verifier) error {
+	if err := to.Register(prober); err != nil {
+		return err
+	}
+	return to.Register(verifier)
 }

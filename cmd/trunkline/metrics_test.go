@@ -66,7 +66,7 @@ func TestMetricsPage(t *testing.T) {
 // TestMetricLabelsAreClosed looks at the label names: none can carry what a stranger sends.
 func TestMetricLabelsAreClosed(t *testing.T) {
 	known := strings.Fields("trunk direction state outcome code reason method transport kind cause cps_key decision side codec " +
-		"check status result route version commit go stage file provider")
+		"check status result route version commit go stage file provider verdict step")
 	for name, m := range exported(t, startForMetrics(t)) {
 		for _, label := range m.labels {
 			if !slices.Contains(known, label) {
@@ -125,6 +125,9 @@ func startFile(t *testing.T, file string) *daemon {
 func exported(t *testing.T, d *daemon) map[string]metric {
 	t.Helper()
 	r := &describing{t: t, found: map[string]metric{}}
+	if err := registerProbeMetrics(r, d.prober, d.verifier); err != nil {
+		t.Fatal(err)
+	}
 	if err := registerMetrics(r, d.edge, d.network, d.relay, d.keeper, d.watcher); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +222,7 @@ func writeMetricsPage(t *testing.T, all map[string]metric) {
 		{"trunkline_call", "Calls"}, {"trunkline_cps", "Pacing"}, {"trunkline_registration", "Registrations"},
 		{"trunkline_sip", "SIP"}, {"trunkline_rtp", "Media"}, {"trunkline_db", "Store"}, {"trunkline_cdr", "Store"},
 		{"trunkline_http", "HTTP"}, {"trunkline_provider", "Providers"}, {"trunkline_webhook", "Events and webhooks"}, {"trunkline_events", "Events and webhooks"},
-		{"trunkline_trunk_", "Trunks"}, {"", "Process"},
+		{"trunkline_trunk_", "Trunks"}, {"trunkline_probe_", "Probes"}, {"", "Process"},
 	}
 	sections := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -48,3 +48,65 @@ func (p *Prober) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstHistogram(durationDesc, c.duration.total, c.duration.sum.Seconds(), upTo)
 }
+
+var (
+	verdictDesc = prometheus.NewDesc("trunkline_probe_verdict",
+		"1 for what the trunk's check last came to when it was proven by schedule.", []string{"trunk", "check", "verdict"}, nil)
+	numbersDesc = prometheus.NewDesc("trunkline_probe_numbers",
+		"Numbers of the trunk by what their check last came to when they were proven by schedule.", []string{"trunk", "check", "verdict"}, nil)
+	driftsDesc = prometheus.NewDesc("trunkline_probe_drifts_total",
+		"Checks that changed their verdict between scheduled proofs, by the new one.", []string{"trunk", "check", "verdict"}, nil)
+	ranDesc = prometheus.NewDesc("trunkline_probe_last_run_timestamp_seconds",
+		"When the trunk was last proven by schedule.", []string{"trunk"}, nil)
+	expiryDesc = prometheus.NewDesc("trunkline_probe_tls_expiry_timestamp_seconds",
+		"When the certificate that the trunk's server shows ends, or the first of its chain.", []string{"trunk"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (v *Verifier) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range [...]*prometheus.Desc{verdictDesc, numbersDesc, driftsDesc, ranDesc, expiryDesc} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (v *Verifier) Collect(out chan<- prometheus.Metric) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.snapshot == nil {
+		return
+	}
+	type series struct {
+		trunk   string
+		check   Check
+		verdict Verdict
+	}
+	numbers := map[series]int{}
+	for one, known := range v.subjects {
+		for check, verdict := range known.verdict {
+			if one.number != "" {
+				numbers[series{one.trunk, check, verdict}]++
+			}
+		}
+	}
+	for _, t := range v.snapshot.Trunks {
+		known := v.subjects[subject{t.Name, ""}]
+		for _, check := range allChecks {
+			for _, verdict := range [...]Verdict{Pass, Fail} {
+				is := 0.0
+				if known != nil && known.verdict[check] == verdict {
+					is = 1
+				}
+				out <- prometheus.MustNewConstMetric(verdictDesc, prometheus.GaugeValue, is, t.Name, string(check), string(verdict))
+				out <- prometheus.MustNewConstMetric(numbersDesc, prometheus.GaugeValue, float64(numbers[series{t.Name, check, verdict}]), t.Name, string(check), string(verdict))
+				out <- prometheus.MustNewConstMetric(driftsDesc, prometheus.CounterValue, float64(v.drifts[driftCount{t.Name, check, verdict}]), t.Name, string(check), string(verdict))
+			}
+		}
+		if known != nil && !known.ran.IsZero() {
+			out <- prometheus.MustNewConstMetric(ranDesc, prometheus.GaugeValue, float64(known.ran.Unix()), t.Name)
+		}
+		if known != nil && !known.expires.IsZero() {
+			out <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(known.expires.Unix()), t.Name)
+		}
+	}
+}

@@ -66,11 +66,13 @@ func probed(t *testing.T, credentials string, script map[wire.Method]says, o pro
 
 // run probes the world's trunk. A request with the provider "register" makes the trunk one that registers.
 func (w *world) run(ctx context.Context, r probe.Request) probe.Report {
-	t := *w.trunk
+	t := w.trunk
 	if r.Provider == "register" {
-		t.Register, r.Provider = true, ""
+		other := *w.trunk
+		other.Register, r.Provider = true, ""
+		t = &other
 	}
-	r.Trunk = &t
+	r.Trunk = t
 	report, err := probe.New(probe.Options{Engine: w.edge, Dial: nobodyListens}).Run(ctx, r)
 	if err != nil {
 		w.Fatal(err)
@@ -128,6 +130,12 @@ func (w *world) carry(ctx context.Context, script map[wire.Method]says) {
 		m := new(wire.Message)
 		if err := m.Parse(bytes.Clone(a.Bytes)); err != nil {
 			w.Errorf("%v in\n%s", err, a.Bytes)
+			continue
+		}
+		if !m.IsRequest() {
+			if do := script[wire.Unknown]; do != nil {
+				do(w, m)
+			}
 			continue
 		}
 		w.got = append(w.got, m)
