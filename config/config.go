@@ -44,6 +44,15 @@ type SIP struct {
 	ForeignRoute ForeignRoute `yaml:"foreign_route"` // an INVITE with a Route that does not name the edge
 
 	Resolvers []Resolver `yaml:"resolvers"` // DNS servers, in the order to ask them; empty: those of the system
+	Registrar Registrar  `yaml:"registrar"`
+}
+
+// Registrar is where agents register that have an auth_user.
+type Registrar struct {
+	Realm      string   `yaml:"realm"`       // of the challenges; agents may need it to choose their password
+	MinExpires Duration `yaml:"min_expires"` // a shorter registration gets 423
+	MaxExpires Duration `yaml:"max_expires"` // a longer one is granted this
+	Contacts   int      `yaml:"contacts"`    // of one agent
 }
 
 // Timers are RFC 3261 §17 timers. In a trunk zero means: as in the sip section.
@@ -235,7 +244,12 @@ type Agent struct {
 	MinSE           Duration      `yaml:"min_se"`          // smallest session interval taken
 	Forwarding      bool          `yaml:"forwarding"`      // it may send on calls of others that were diverted from its own numbers
 	MaxCalls        *int          `yaml:"max_calls"`       // calls in progress with this agent; nil: no limit
-	Media           PartyMedia    `yaml:"media"`
+
+	AuthUser         string `yaml:"auth_user"` // digest user name by which it is known from any address, and by which it registers; empty: only by address
+	AuthPassword     Secret `yaml:"auth_password"`
+	AuthPasswordFile string `yaml:"auth_password_file"`
+
+	Media PartyMedia `yaml:"media"`
 }
 
 // Destination is one SIP address of an agent.

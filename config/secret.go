@@ -11,6 +11,10 @@ func (l *loader) readSecrets() {
 		t := &l.config.Trunks[i]
 		l.readSecret(join(at("trunks", i), "auth_password"), &t.AuthPassword, &t.AuthPasswordFile)
 	}
+	for i := range l.config.Agents {
+		a := &l.config.Agents[i]
+		l.readSecret(join(at("agents", i), "auth_password"), &a.AuthPassword, &a.AuthPasswordFile)
+	}
 }
 
 func (l *loader) readSecret(path string, secret *Secret, file *string) {

@@ -8,12 +8,13 @@ import (
 // validateNames finds two trunks, agents or numbers of one name.
 func (l *loader) validateNames() {
 	c := &l.config
-	trunks, agents, numbers := map[string]int{}, map[string]int{}, map[string]int{}
+	trunks, agents, users, numbers := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	for i, t := range c.Trunks {
 		l.unique("trunks", ".name", i, t.Name, trunks)
 	}
 	for i, a := range c.Agents {
 		l.unique("agents", ".name", i, a.Name, agents)
+		l.unique("agents", ".auth_user", i, a.AuthUser, users)
 	}
 	for i, n := range c.Numbers {
 		l.unique("numbers", ".number", i, n.Number, numbers)
@@ -65,7 +66,7 @@ func (l *loader) validateReferences() {
 	c := &l.config
 	trunks, agents := make([]string, len(c.Trunks)), make([]string, len(c.Agents))
 	known := map[string]bool{}
-	withDestinations := map[string]bool{}
+	reachable := map[string]bool{}
 	for i, t := range c.Trunks {
 		trunks[i] = t.Name
 		known["trunk "+t.Name] = true
@@ -73,7 +74,7 @@ func (l *loader) validateReferences() {
 	for i, a := range c.Agents {
 		agents[i] = a.Name
 		known["agent "+a.Name] = true
-		withDestinations[a.Name] = withDestinations[a.Name] || len(a.Destinations) > 0
+		reachable[a.Name] = reachable[a.Name] || len(a.Destinations) > 0 || a.AuthUser != ""
 	}
 	for i, n := range c.Numbers {
 		path := at("numbers", i)
@@ -101,8 +102,8 @@ func (l *loader) validateReferences() {
 		case n.InboundAgent == "":
 		case !known["agent "+n.InboundAgent]:
 			l.bad(path+".inbound_agent", "no agent is called %s%s", quoteShort(n.InboundAgent), didYouMean(n.InboundAgent, firstOf(agents)))
-		case !withDestinations[n.InboundAgent]:
-			l.badAllowed(path+".inbound_agent", "", "agent %s has no destinations", quoteShort(n.InboundAgent))
+		case !reachable[n.InboundAgent]:
+			l.badAllowed(path+".inbound_agent", "", "agent %s has neither destinations nor an auth_user to register with", quoteShort(n.InboundAgent))
 		}
 		if n.OutboundAgent != "" && !known["agent "+n.OutboundAgent] {
 			l.bad(path+".outbound_agent", "no agent is called %s%s", quoteShort(n.OutboundAgent), didYouMean(n.OutboundAgent, firstOf(agents)))

@@ -21,10 +21,21 @@ func (l *loader) validateSIP(s *SIP) {
 	l.duration("sip.idle_timeout", s.IdleTimeout, Duration(10*time.Second), Day, true)
 	l.validateTimers("sip.timers", s.Timers, false)
 	l.validateResolvers(s.Resolvers)
+	l.validateRegistrar(&s.Registrar)
 }
 
 // maxResolvers bounds how long a name may take when none of them answers.
 const maxResolvers = 8
+
+func (l *loader) validateRegistrar(r *Registrar) {
+	l.header("sip.registrar.realm", r.Realm, 255, `"\`)
+	if r.Realm == "" {
+		l.bad("sip.registrar.realm", "is empty")
+	}
+	l.duration("sip.registrar.min_expires", r.MinExpires, Duration(10*time.Second), Duration(time.Hour), false)
+	l.duration("sip.registrar.max_expires", r.MaxExpires, max(Duration(time.Minute), r.MinExpires), Day, false)
+	l.whole("sip.registrar.contacts", r.Contacts, 1, 15)
+}
 
 func (l *loader) validateResolvers(resolvers []Resolver) {
 	if n := len(resolvers); n > maxResolvers {

@@ -16,8 +16,10 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	l.host(path+".domain", &t.Domain)
 	l.validateListener(path, t)
 	l.header(path+".realm", t.Realm, 255, `"\`)
-	l.header(path+".auth_user", t.AuthUser, 255, `"\`)
-	l.validateCredentials(path, t)
+	l.validateCredentials(path, t.AuthUser, t.AuthPassword, t.AuthPasswordFile)
+	if t.Register && t.AuthUser == "" {
+		l.badAllowed(path+".register", "", "true needs auth_user")
+	}
 	l.duration(path+".register_expires", t.RegisterExpires, Duration(30*time.Second), Day, false)
 	l.validateSourceList(path+".source_addresses", t.SourceAddresses)
 	if limit := t.CPSLimit; limit != nil && *limit <= 0 {
@@ -136,17 +138,15 @@ func listenerNames(listen []Listener, transport Transport) string {
 	return strings.Join(names, ", ")
 }
 
-func (l *loader) validateCredentials(path string, t *Trunk) {
-	switch password := t.AuthPassword != "" || t.AuthPasswordFile != ""; {
-	case t.AuthUser != "" && !password:
+func (l *loader) validateCredentials(path, user string, password Secret, file string) {
+	l.header(path+".auth_user", user, 255, `"\`)
+	switch some := password != "" || file != ""; {
+	case user != "" && !some:
 		l.badAllowed(path+".auth_user", "", "needs auth_password or auth_password_file beside it")
-	case t.AuthUser == "" && t.AuthPassword != "":
+	case user == "" && password != "":
 		l.badAllowed(path+".auth_password", "", "needs auth_user beside it")
-	case t.AuthUser == "" && t.AuthPasswordFile != "":
+	case user == "" && file != "":
 		l.badAllowed(path+".auth_password_file", "", "needs auth_user beside it")
-	}
-	if t.Register && t.AuthUser == "" {
-		l.badAllowed(path+".register", "", "true needs auth_user")
 	}
 }
 
@@ -186,6 +186,7 @@ func (l *loader) validateAgent(path string, a *Agent) {
 	l.duration(path+".failover_after", a.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.validateSession(path, a.SessionExpires, a.MinSE)
 	l.optionalCount(path+".max_calls", a.MaxCalls)
+	l.validateCredentials(path, a.AuthUser, a.AuthPassword, a.AuthPasswordFile)
 	l.validatePartyMedia(path+".media", a.Media)
 }
 

@@ -23,7 +23,8 @@ type target struct {
 	proto transport.Proto
 	addr  netip.AddrPort
 	peer  *transport.Peer
-	route []byte // Route value to preload in place of the trunk's; nil: the trunk's
+	route []byte         // Route value to preload in place of the trunk's; nil: the trunk's
+	flow  transport.Flow // to use as it is, where it is set: an agent's registration
 }
 
 // inviteCallee makes the dialog of a new attempt and sends its INVITE.
@@ -33,12 +34,20 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 	t, ok := c.nextTarget(now)
 	c.tries = append(c.tries, try{attempt: a.Attempt, trunk: c.callee.trunk, began: now})
 	if !ok {
-		c.triedWith(a.Attempt, 0, call.CauseUnresolved)
-		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
+		why := call.CauseUnresolved
+		if agent := c.callee.agent; agent != nil && len(agent.Destinations) == 0 {
+			why = call.CauseUnregistered
+		}
+		c.triedWith(a.Attempt, 0, why)
+		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: why})
 		return
 	}
 	f := transport.Flow{Proto: t.proto, Remote: t.addr, Peer: t.peer}
-	f.Socket, ok = s.edge.socketFor(c.callee.trunk, f)
+	if t.flow.Remote.IsValid() {
+		f = t.flow
+	} else {
+		f.Socket, ok = s.edge.socketFor(c.callee.trunk, f)
+	}
 	if !ok {
 		s.logNoSocket(c, t)
 		c.triedWith(a.Attempt, 0, call.CauseUnresolved)

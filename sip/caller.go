@@ -61,6 +61,7 @@ func (c *session) start(now time.Time, p transport.Packet, server transaction.Se
 		return
 	}
 	c.countOn(now)
+	c.findBindings(now)
 	c.openMedia()
 	server.Trying(now)
 	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in),

@@ -14,6 +14,7 @@ import (
 	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip/call"
+	"trunkline/sip/registrar"
 	"trunkline/sip/resolve"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
@@ -56,6 +57,10 @@ type Options struct {
 	Resolver Resolver
 	Log      *slog.Logger // nil: nothing is logged
 
+	// Registrar keeps where agents are that register; nil: none do. Agents with an auth_user are challenged with Realm, which it then needs.
+	Registrar *registrar.Registrar
+	Realm     string
+
 	UserAgent string        // value of User-Agent and Server; empty: neither header is sent
 	Timers    config.Timers // of all transactions, where a trunk sets none; zero: those of RFC 3261
 	Trace     int           // bytes of message memory for all shards together; 0: none
@@ -93,6 +98,9 @@ type Edge struct {
 func New(o Options) (*Edge, error) {
 	if o.Network == nil || o.Trunks == nil {
 		return nil, errors.New("sip: Network and Trunks are required")
+	}
+	if o.Registrar != nil && o.Realm == "" {
+		return nil, errors.New("sip: a Registrar needs a Realm")
 	}
 	if o.Shards == 0 {
 		o.Shards = 1
@@ -230,6 +238,9 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		return err
 	}
 	e.ways.Store(w)
+	if r := e.options.Registrar; r != nil {
+		r.Forget(func(name string) bool { a := s.Agent(name); return a != nil && a.AuthUser != "" })
+	}
 	e.snapshot.Store(s)
 	return nil
 }

@@ -1,6 +1,9 @@
 package sip
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // limiter lets at most rate things pass in a second, with a second's worth at
 // once. It belongs to one goroutine. It protects us; the limits of carriers are
@@ -24,4 +27,55 @@ func (l *limiter) allow(now time.Time) bool {
 	}
 	l.tokens--
 	return true
+}
+
+// perSource is how many challenges and refusals one unlisted source gets in a second, so that a scanner uses up its own share
+// before it uses up everybody's. An office behind one NAT needs two for each phone that starts.
+const perSource = 20
+
+// maxSourcesKept bounds the sources whose share is counted. Beyond it some are forgotten, which lets them have a little more.
+const maxSourcesKept = 4096
+
+// sources limits each source address, or IPv6 network of 64 bits, by itself. It belongs to one goroutine.
+type sources struct {
+	rate   float64
+	shares map[netip.Prefix]*limiter
+}
+
+func (l *sources) allow(now time.Time, source netip.Addr) bool {
+	bits := 32
+	if source = source.Unmap(); source.Is6() {
+		bits = 64
+	}
+	of, err := source.Prefix(bits)
+	if err != nil {
+		return false
+	}
+	share := l.shares[of]
+	if share == nil {
+		if l.shares == nil {
+			l.shares = map[netip.Prefix]*limiter{}
+		}
+		if len(l.shares) >= maxSourcesKept {
+			l.forget(now)
+		}
+		share = &limiter{rate: l.rate}
+		l.shares[of] = share
+	}
+	return share.allow(now)
+}
+
+// forget makes room: whoever has been quiet for a second, or else anybody.
+func (l *sources) forget(now time.Time) {
+	for of, share := range l.shares {
+		if now.Sub(share.last) >= time.Second {
+			delete(l.shares, of)
+		}
+	}
+	for of := range l.shares {
+		if len(l.shares) < maxSourcesKept {
+			return
+		}
+		delete(l.shares, of)
+	}
 }

@@ -49,6 +49,7 @@ func (s *shard) undelivered(now time.Time, p transport.Packet) {
 		s.layer.TransportFailed(now, p.Ref)
 	case p.Flow.Conn != 0:
 		s.layer.ConnectionLost(now, p.Flow)
+		s.edge.connectionLost(p.Flow)
 	default:
 		s.layer.TransportFailedTo(now, p.Flow.Remote)
 	}
@@ -88,11 +89,15 @@ func Dispatch(n int) func(b []byte) (shard int) {
 func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 	s.count.request(received, s.env.Method, p.Flow.Proto)
 	from := s.edge.snapshot.Load().Source(p.Flow.Proto.String(), p.Flow.Remote)
+	s.proven = nil
 	if !from.Known() && !s.inCall(p.Flow) {
-		if !s.edge.expects() || !s.fromUnlisted(now, p) {
-			s.refuseStranger(now, p)
+		if s.edge.expects() && s.fromUnlisted(now, p) {
+			return
 		}
-		return
+		var ok bool
+		if from, ok = s.authenticate(now, p); !ok {
+			return
+		}
 	}
 	if s.layer.Absorb(now, &s.env, p.Flow) {
 		s.noteRepeated(now, p)
@@ -210,6 +215,10 @@ func (s *shard) receiveInitial(now time.Time, p transport.Packet, from trunks.Pr
 		return
 	}
 	if verdict != transaction.New {
+		return
+	}
+	if s.in.Method == wire.REGISTER && s.gate != nil && from.Agent != nil && from.Agent.AuthUser != "" {
+		s.register(now, server, from.Agent)
 		return
 	}
 	if r := admit.Initial(&s.in); r != nil {

@@ -9,6 +9,7 @@ import (
 	"trunkline/sip/call"
 	"trunkline/sip/dialog"
 	"trunkline/sip/digest"
+	"trunkline/sip/registrar"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -61,11 +62,12 @@ type session struct {
 	moved   bool      // to another trunk, and the machine does not know yet that the INVITE went out
 	spill   bool      // the trunk is at its limit, and wants such calls to go elsewhere
 
-	tried       uint64 // servers of a trunk or destinations of an agent that were tried, bit by bit
-	server      int    // being tried, of a trunk, from 1; 0: none of its servers
-	destination int    // being tried, of an agent, from 1
-	addresses   uint64 // of it that were tried
-	unheard     bool   // nothing came yet for the last INVITE
+	tried       uint64              // servers of a trunk or destinations of an agent that were tried, bit by bit
+	server      int                 // being tried, of a trunk, from 1; 0: none of its servers
+	bound       []registrar.Binding // places where the agent has registered that were not tried yet
+	destination int                 // being tried, of an agent, from 1
+	addresses   uint64              // of it that were tried
+	unheard     bool                // nothing came yet for the last INVITE
 
 	route      trunks.Route
 	direction  trunks.Direction

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"trunkline/sip/call"
+	"trunkline/sip/digest"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
+	"trunkline/trunks"
 	"trunkline/trunks/pace"
 )
 
@@ -48,7 +50,10 @@ type shard struct {
 	ended     endedCalls
 	count     counters
 	strangers limiter
-	complaint limiter // how often bad messages are logged
+	sources   sources
+	gate      *digest.Server // of agents known by digest
+	proven    *trunks.Agent  // who signed the request at hand; nil: it was not asked
+	complaint limiter        // how often bad messages are logged
 
 	in      wire.Message   // the message at hand
 	env     wire.Envelope  // its envelope
@@ -78,7 +83,11 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		outside:   map[uint64]*Outside{},
 		trace:     newTrace(e.options.Trace / e.options.Shards),
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
+		sources:   sources{rate: perSource},
 		complaint: limiter{rate: 1},
+	}
+	if e.options.Registrar != nil {
+		s.gate = newGate(e)
 	}
 	s.turnTimer = time.AfterFunc(time.Hour, port.Wake)
 	s.turnTimer.Stop()

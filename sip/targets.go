@@ -31,6 +31,7 @@ func (c *session) targets() uint8 {
 			}
 		}
 	} else {
+		n = len(c.bound)
 		for i := range c.callee.agent.Destinations {
 			d := &c.callee.agent.Destinations[i]
 			n += c.suited(nil, d.Addrs, protoOf(d.URI.Transport))
@@ -128,6 +129,9 @@ func (c *session) nextTarget(now time.Time) (target, bool) {
 		return c.contactTarget(uri)
 	}
 	if c.callee.trunk == nil {
+		if t, ok := c.boundTarget(); ok {
+			return t, true
+		}
 		return c.agentTarget(now)
 	}
 	if !c.useless() {

@@ -174,7 +174,7 @@ func (r *Refusal) routeDetail() string {
 		return fmt.Sprintf("number %s belongs to trunk %s, but the call came from %s", n.E164, n.Trunk.Name, r.who())
 	case n.Inbound == nil:
 		return fmt.Sprintf("number %s has no inbound_agent", n.E164)
-	case n.Trunk != r.Trunk && len(n.Inbound.Destinations) > 0:
+	case n.Trunk != r.Trunk && n.Inbound.Reachable():
 		return fmt.Sprintf("number %s belongs to trunk %s, but the call came to the registration of %s", n.E164, n.Trunk.Name, r.who())
 	}
 	return fmt.Sprintf("number %s goes to agent %s, which has no destinations", r.Number.E164, r.Number.Inbound.Name)

@@ -35,7 +35,7 @@ func (s *Snapshot) InboundOn(t *Trunk, user []byte) (route Route, called []byte,
 	if n == nil && t.only != nil && bytes.Equal(user, []byte(t.AuthUser)) {
 		n, user = t.only, []byte(t.only.E164)
 	}
-	if n == nil || n.Trunk != t || n.Inbound == nil || len(n.Inbound.Destinations) == 0 {
+	if n == nil || n.Trunk != t || n.Inbound == nil || !n.Inbound.Reachable() {
 		return Route{}, user, s.refuse(NoRoute, Principal{Trunk: t}, n, user, e164)
 	}
 	return Route{Trunk: t, Agent: n.Inbound, Number: n}, user, nil

@@ -14,7 +14,7 @@ func (s *Snapshot) Inbound(t *Trunk, called []byte) (Route, *Refusal) {
 	var buf [64]byte
 	e164 := t.Plan.Normalize(called, buf[:0])
 	n := s.numbers[string(e164)]
-	if n == nil || n.Trunk.group != t.group || n.Inbound == nil || len(n.Inbound.Destinations) == 0 {
+	if n == nil || n.Trunk.group != t.group || n.Inbound == nil || !n.Inbound.Reachable() {
 		return Route{}, s.refuse(NoRoute, Principal{Trunk: t}, n, called, e164)
 	}
 	return Route{Trunk: n.Trunk, Agent: n.Inbound, Number: n}, nil

@@ -18,6 +18,7 @@ type Snapshot struct {
 
 	trunks     map[string]*Trunk
 	agents     map[string]*Agent
+	users      map[string]*Agent // by auth_user
 	numbers    map[string]*Number
 	tokens     map[string]*Trunk
 	sources    sources
@@ -67,6 +68,7 @@ func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
 		made: cfg, names: names,
 		trunks:  make(map[string]*Trunk, len(cfg.Trunks)),
 		agents:  make(map[string]*Agent, len(cfg.Agents)),
+		users:   make(map[string]*Agent),
 		numbers: make(map[string]*Number, len(cfg.Numbers)),
 		tokens:  map[string]*Trunk{},
 	}}
@@ -105,6 +107,12 @@ func (s *Snapshot) Trunk(name string) *Trunk { return s.trunks[name] }
 
 // Agent returns the agent of that name, or nil.
 func (s *Snapshot) Agent(name string) *Agent { return s.agents[name] }
+
+// User returns the agent with that digest user name, or nil.
+func (s *Snapshot) User(name string) *Agent { return s.users[name] }
+
+// HasUsers tells whether any agent is known by a digest user name.
+func (s *Snapshot) HasUsers() bool { return len(s.users) > 0 }
 
 // Number returns the number with that E.164 form, or nil. It does not allocate.
 func (s *Snapshot) Number(e164 []byte) *Number { return s.numbers[string(e164)] }
@@ -173,6 +181,12 @@ func (b *builder) addAgent(c config.Agent) error {
 	}
 	if before := b.previous.agents[c.Name]; before != nil {
 		a.usage = before.usage
+	}
+	if c.AuthUser != "" {
+		if other := b.next.users[c.AuthUser]; other != nil {
+			return fmt.Errorf("agents %q and %q have the same auth_user", other.Name, c.Name)
+		}
+		b.next.users[c.AuthUser] = a
 	}
 	b.next.agents[c.Name] = a
 	b.next.Agents = append(b.next.Agents, a)

@@ -107,6 +107,9 @@ func (t *Trunk) LastHeard() time.Time {
 	return time.Time{}
 }
 
+// Reachable tells whether calls to the agent may lead anywhere: it has destinations, or may register.
+func (a *Agent) Reachable() bool { return len(a.Destinations) > 0 || a.AuthUser != "" }
+
 // Acquire counts one more call in progress with a, and reports false without counting when max_calls is reached.
 // Each true must be followed by one Release, on this snapshot's a or a later one's.
 func (a *Agent) Acquire() bool { return a.usage.acquire(a.MaxCalls) }

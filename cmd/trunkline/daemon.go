@@ -21,6 +21,7 @@ import (
 	"trunkline/sip/health"
 	"trunkline/sip/probe"
 	"trunkline/sip/register"
+	"trunkline/sip/registrar"
 	"trunkline/sip/resolve"
 	"trunkline/sip/transport"
 	"trunkline/store"
@@ -57,17 +58,18 @@ type daemon struct {
 
 	resolver *resolve.Resolver
 
-	metrics  *api.Metrics
-	http     *api.Server // nil: no HTTP
-	db       *store.DB
-	records  *store.Records
-	relay    *media.Relay // nil: signalling only
-	network  *transport.Network
-	edge     *sip.Edge
-	prober   *probe.Prober
-	verifier *probe.Verifier  // proves trunks and numbers by schedule
-	keeper   *register.Keeper // of the trunks that register
-	watcher  *health.Watcher  // of the trunks with health.interval
+	metrics   *api.Metrics
+	http      *api.Server // nil: no HTTP
+	db        *store.DB
+	records   *store.Records
+	relay     *media.Relay // nil: signalling only
+	network   *transport.Network
+	edge      *sip.Edge
+	prober    *probe.Prober
+	verifier  *probe.Verifier      // proves trunks and numbers by schedule
+	keeper    *register.Keeper     // of the trunks that register
+	watcher   *health.Watcher      // of the trunks with health.interval
+	registrar *registrar.Registrar // of agents that register on us
 
 	ready    atomic.Bool
 	stopEdge context.CancelFunc
@@ -252,6 +254,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 			d.report("close the SIP sockets", err)
 		}
 	})
+	r := c.SIP.Registrar
+	d.registrar = registrar.New(registrar.Options{MinExpires: r.MinExpires.D(), MaxExpires: r.MaxExpires.D(), Contacts: r.Contacts})
 	d.edge, err = sip.New(sip.Options{
 		Network:      d.network,
 		Shards:       shards,
@@ -262,6 +266,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Records:      recorder{d.records, d.board},
 		Resolver:     d.resolver,
 		Log:          d.log,
+		Registrar:    d.registrar,
+		Realm:        c.SIP.Registrar.Realm,
 		UserAgent:    c.SIP.UserAgent,
 		Timers:       c.SIP.Timers,
 		Trace:        int(c.Trace.Memory),
@@ -280,7 +286,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver, Target: c.Probe.Target, Rate: c.Probe.Rate, RingLimit: c.Probe.RingLimit.D()})
 	d.verifier = probe.NewVerifier(probe.VerifierOptions{Prober: d.prober, Log: d.log,
 		Trunks: c.Probe.Interval.D(), Numbers: c.Probe.NumberInterval.D()})
-	err = registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher)
+	err = registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher, d.registrar)
 	if err != nil {
 		return err
 	}

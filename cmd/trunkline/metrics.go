@@ -8,12 +8,13 @@ import (
 	"trunkline/sip/health"
 	"trunkline/sip/probe"
 	"trunkline/sip/register"
+	"trunkline/sip/registrar"
 	"trunkline/sip/transport"
 	"trunkline/trunks/pace"
 )
 
-// registerMetrics adds the metrics of the edge, its sockets, its relay, its registrations and the health of its trunks. relay may be nil.
-func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper, watcher *health.Watcher) error {
+// registerMetrics adds the metrics of the edge, its sockets, its relay, its registrations, the health of its trunks, and the agents that register. relay may be nil.
+func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper, watcher *health.Watcher, agents *registrar.Registrar) error {
 	if err := to.Register(edge.Collector()); err != nil {
 		return err
 	}
@@ -21,6 +22,9 @@ func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transpor
 		return err
 	}
 	if err := to.Register(watcher); err != nil {
+		return err
+	}
+	if err := to.Register(agents); err != nil {
 		return err
 	}
 	if err := to.Register(pace.Collector(edge.PaceKeys)); err != nil {

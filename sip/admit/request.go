@@ -69,6 +69,14 @@ func Initial(m *wire.Message) *Rejection {
 	return content(m)
 }
 
+// Register says whether we can do what a REGISTER asks for, nil if so.
+func Register(m *wire.Message) *Rejection {
+	if r := scheme(m); r != nil {
+		return r
+	}
+	return extensions(m)
+}
+
 // InDialog checks a request inside a dialog. Method policy is the call's.
 func InDialog(m *wire.Message) *Rejection {
 	if r := extensions(m); r != nil {

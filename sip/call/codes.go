@@ -86,6 +86,8 @@ func OutcomeOfCause(why Cause) Outcome {
 	switch why {
 	case CauseNoResponse:
 		return TimedOut
+	case CauseUnregistered:
+		return NoAnswer
 	case CauseTransport, CauseUnresolved:
 		return CarrierError
 	case CauseThrottled, CauseLimit:

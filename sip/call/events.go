@@ -37,7 +37,7 @@ const (
 	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write),
 	// CauseRingTimeout (Timer C; the layer has sent the CANCEL and the attempt is still open until
 	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent, and the
-	// first of them ends the call unless Targets says it may go elsewhere; After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number).
+	// first of them ends the call unless Targets says it may go elsewhere; After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number), CauseUnregistered (never sent: an agent that is nowhere).
 	CalleeFailed
 	// CalleeQueued: our INVITE waits for its turn. Nothing is expected of the target meanwhile. Attempt.
 	CalleeQueued

@@ -47,6 +47,7 @@ const (
 	CauseAPI                // ended over the API
 	CauseNoRoute            // no number, agent or trunk fits
 	CauseUnresolved         // the target's name has no address
+	CauseUnregistered       // the agent is registered nowhere and has no other address
 	CauseLimit              // concurrent calls
 	CauseThrottled          // calls per second
 	CauseOverload           // the edge is overloaded
@@ -56,7 +57,7 @@ const (
 
 var causeNames = [...]string{"none", "bye", "cancel", "rejected", "auth", "ring_timeout", "expired", "no_response", "transport",
 	"bad_answer", "media", "ack_timeout", "dialog_lost", "session", "media_timeout", "max_duration", "drain", "api", "no_route", "unresolved",
-	"limit", "throttled", "overload", "forbidden", "panic"}
+	"unregistered", "limit", "throttled", "overload", "forbidden", "panic"}
 
 func (c Cause) String() string { return name(causeNames[:], uint8(c)) }
 

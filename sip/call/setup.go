@@ -203,7 +203,7 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 	switch ev.Cause {
 	case CauseNoRoute:
 		ev.Cause = CauseUnresolved // the number is routed, its target cannot be reached: 503, not 404
-	case CauseLimit, CauseUnresolved:
+	case CauseLimit, CauseUnresolved, CauseUnregistered:
 	case CauseThrottled:
 		moves = ev.Targets > 0
 	default:

@@ -48,6 +48,12 @@ func (l *Layer) ReceiveRequest(now time.Time, e *wire.Envelope, m *wire.Message,
 	return tx.name(l, slot), New
 }
 
+// Working reports whether the INVITE that a CANCEL is about is being worked on.
+func (l *Layer) Working(e *wire.Envelope, m *wire.Message) bool {
+	_, tx, _, _ := l.findServer(l.keyOf(e, m, wire.INVITE))
+	return tx != nil
+}
+
 // prepareTrying writes the 100 to an INVITE, for Trying or for 200 ms later.
 func (l *Layer) prepareTrying(at time.Duration, tx *serverTx, m *wire.Message) {
 	l.out = wire.AppendResponse(l.out[:0], m, 100, wire.ReasonPhrase(100), nil, tx.flow.Remote)

@@ -54,7 +54,11 @@ func TestTLSFailuresArePrecise(t *testing.T) {
 		{"not valid yet", as(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, name), nil, TLSNotYet, "the certificate of carrier is valid from "},
 		{"signed by a stranger", &tls.Config{Certificates: []tls.Certificate{foreign}}, nil, TLSUntrusted, `signed by "CN=test authority", which is not trusted`},
 		{"for clients only", as(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, name), nil, TLSInvalid, "incompatible key usage"},
-		{"old versions only", func() *tls.Config { c := as(same, name); c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11; return c }(), nil, TLSVersion, ""},
+		{"old versions only", func() *tls.Config {
+			c := as(same, name)
+			c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+			return c
+		}(), nil, TLSVersion, ""},
 		{"a client certificate is wanted, TLS 1.2", asking(tls.VersionTLS12), nil, TLSClientCert, "client certificate"},
 		{"a client certificate is wanted, TLS 1.3", asking(tls.VersionTLS13), nil, TLSClientCert, "the server wants a client certificate and was shown none"},
 		{"ours is refused, TLS 1.3", asking(tls.VersionTLS13), []tls.Certificate{foreign}, TLSClientCert, "the server refuses our client certificate"},

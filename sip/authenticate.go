@@ -1,0 +1,109 @@
+package sip
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"trunkline/sip/admit"
+	"trunkline/sip/digest"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// newGate makes a shard's digest server for agents. Who may come in is asked of the snapshot in force.
+func newGate(e *Edge) *digest.Server {
+	return digest.NewServer(digest.ServerOptions{Realm: e.options.Realm, Secret: func(user string, a digest.Algorithm) ([]byte, bool) {
+		agent := e.snapshot.Load().User(user)
+		if agent == nil {
+			return nil, false
+		}
+		return digest.AppendSecret(nil, a, user, e.options.Realm, agent.AuthPassword.Reveal()), true
+	}})
+}
+
+// authenticate finds out who sent a request whose source no one is known by: an agent says so by digest (RFC 3261 §22). It is
+// false when the request ends here: answered by a challenge or a refusal that are the same for every user, taken as part of
+// what is under way, or met with silence.
+func (s *shard) authenticate(now time.Time, p transport.Packet) (from trunks.Principal, ok bool) {
+	snapshot := s.edge.snapshot.Load()
+	if !snapshot.HasUsers() {
+		s.refuseStranger(now, p)
+		return from, false
+	}
+	if s.layer.Absorb(now, &s.env, p.Flow) { // a copy, or the ACK to a refusal
+		s.noteRepeated(now, p)
+		return from, false
+	}
+	switch s.env.Method {
+	case wire.ACK: // to a challenge, of which nothing is kept
+		return from, false
+	case wire.CANCEL: // cannot be challenged, RFC 3261 §22.1: its INVITE speaks for it
+		if s.in.Parse(p.Bytes) == nil && s.layer.Working(&s.env, &s.in) {
+			s.receiveCancel(now, p)
+		} else {
+			s.refuseStranger(now, p)
+		}
+		return from, false
+	case wire.INVITE, wire.REGISTER, wire.OPTIONS:
+	default:
+		s.refuseStranger(now, p)
+		return from, false
+	}
+	if len(s.env.ToTag) > 0 || s.in.Parse(p.Bytes) != nil {
+		s.refuseStranger(now, p)
+		return from, false
+	}
+	agent, err := s.prove(now, snapshot, p.Flow.Remote.Addr())
+	if err != nil {
+		s.challengeUnlisted(now, p, err)
+		return from, false
+	}
+	return trunks.Principal{Agent: agent}, true
+}
+
+// prove checks the credentials of the request at hand.
+func (s *shard) prove(now time.Time, snapshot *trunks.Snapshot, source netip.Addr) (*trunks.Agent, error) {
+	user, err := s.gate.Check(now, &s.in, source)
+	if err != nil {
+		return nil, err
+	}
+	agent := snapshot.User(user)
+	if agent == nil { // a reload came between
+		return nil, digest.ErrRefused
+	}
+	s.proven = agent
+	return agent, nil
+}
+
+// challengeUnlisted answers a request that nobody is known to have sent, within what its source and all of them may cost.
+func (s *shard) challengeUnlisted(now time.Time, p transport.Packet, err error) {
+	r := s.unproven(now, p.Flow.Remote.Addr(), err)
+	s.count.reject(r.Cause)
+	if s.sources.allow(now, p.Flow.Remote.Addr()) && s.strangers.allow(now) {
+		s.replyStateless(now, p.Flow, r)
+	}
+}
+
+// unproven is what credentials that do not do are answered with. A wrong password and an unknown user are told apart by
+// nobody.
+func (s *shard) unproven(now time.Time, source netip.Addr, err error) *admit.Rejection {
+	if errors.Is(err, digest.ErrRefused) {
+		s.logRefusedCredentials(now, source)
+		return &admit.Rejection{Status: 403, Cause: "credentials", Anonymous: true}
+	}
+	r := &admit.Rejection{Status: 401, Cause: "unauthenticated", Anonymous: true}
+	stale := !errors.Is(err, digest.ErrMissing)
+	if stale {
+		r.Cause = "stale_nonce"
+	}
+	r.Header = string(s.gate.AppendChallenge(nil, now, source, stale))
+	return r
+}
+
+func (s *shard) logRefusedCredentials(now time.Time, source netip.Addr) {
+	if s.complaint.allow(now) {
+		s.log.Warn("wrong credentials of an agent", "source", source, "method", s.in.Method.String())
+	}
+}

@@ -1,0 +1,113 @@
+package registrar
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trunkline/sip/transport"
+)
+
+// Options bound what agents may register. The zero value works.
+type Options struct {
+	MinExpires time.Duration // shorter wishes get 423; 0: one minute
+	MaxExpires time.Duration // longer wishes are granted this; 0: one hour
+	Contacts   int           // bindings of one agent; 0: 10
+}
+
+// Binding is a place where an agent has registered. It is never changed once it is returned.
+type Binding struct {
+	URI      string         // the Contact URI as it came
+	Flow     transport.Flow // where the REGISTER came from, which is where requests go: it may be behind a NAT
+	Q        float64        // preference, 0 to 1
+	Expires  time.Time
+	CallID   string
+	CSeq     uint32
+	Instance string // +sip.instance (RFC 5626 §4.1); empty: none
+	Agent    string // User-Agent of the device, at most 64 bytes
+
+	key string // what makes it the same binding when it comes again
+}
+
+// Registrar keeps the bindings of all agents, by name. Its methods may be called concurrently.
+type Registrar struct {
+	o Options
+
+	mu     sync.Mutex
+	agents map[string][]Binding
+
+	Accepted, Refused atomic.Uint64 // REGISTERs that were answered 200, and otherwise
+}
+
+// New returns an empty registrar.
+func New(o Options) *Registrar {
+	o.MinExpires = cmp.Or(o.MinExpires, time.Minute)
+	o.MaxExpires = max(cmp.Or(o.MaxExpires, time.Hour), o.MinExpires)
+	o.Contacts = cmp.Or(o.Contacts, 10)
+	return &Registrar{o: o, agents: map[string][]Binding{}}
+}
+
+// Bindings returns where the agent is at the moment: the preferred ones first, of equals the latest. The slice is the caller's.
+func (r *Registrar) Bindings(agent string, now time.Time) []Binding {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.live(agent, now))
+}
+
+// Count returns how many bindings the agent has at the moment.
+func (r *Registrar) Count(agent string, now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.live(agent, now))
+}
+
+// Forget removes every binding of agents that keep says no more of: a reload, or one that was deleted.
+func (r *Registrar) Forget(keep func(agent string) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for agent := range r.agents {
+		if !keep(agent) {
+			delete(r.agents, agent)
+		}
+	}
+}
+
+// Lost removes the bindings of a stream connection that has ended: nothing can be sent there any more. RFC 5626 §4.2.
+func (r *Registrar) Lost(remote netip.AddrPort, proto transport.Proto) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for agent, bindings := range r.agents {
+		left := slices.DeleteFunc(bindings, func(b Binding) bool { return b.Flow.Remote == remote && b.Flow.Proto == proto })
+		if len(left) == 0 {
+			delete(r.agents, agent)
+		} else {
+			r.agents[agent] = left
+		}
+	}
+}
+
+// live drops what has expired. The mutex is held.
+func (r *Registrar) live(agent string, now time.Time) []Binding {
+	bindings, some := r.agents[agent]
+	if !some {
+		return nil
+	}
+	bindings = slices.DeleteFunc(bindings, func(b Binding) bool { return !b.Expires.After(now) })
+	if len(bindings) == 0 {
+		delete(r.agents, agent)
+		return nil
+	}
+	r.agents[agent] = bindings
+	return bindings
+}
+
+// order sorts bindings as calls try them.
+func order(bindings []Binding) {
+	slices.SortStableFunc(bindings, func(a, b Binding) int {
+		return cmp.Or(cmp.Compare(b.Q, a.Q), b.Expires.Compare(a.Expires), strings.Compare(a.key, b.key))
+	})
+}

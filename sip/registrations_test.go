@@ -1,0 +1,255 @@
+package sip_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/icholy/digest"
+
+	"trunkline/config"
+	"trunkline/internal/siptest"
+	"trunkline/sip"
+	"trunkline/sip/registrar"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// office is an edge with an agent that is known by digest alone, and whoever sits at the addresses it may come from.
+type office struct {
+	*world
+	registrar *registrar.Registrar
+	home      *siptest.Endpoint // where the agent is
+	elsewhere *siptest.Endpoint
+	cseq      int
+}
+
+func inOffice(t *testing.T, play func(o *office)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
+sip: {listen: ["udp://192.0.2.1:5060"]}
+media: {relay: false}
+trunks:
+  - {name: carrier, server: "192.0.2.20:5060", source_addresses: [192.0.2.20]}
+agents:
+  - {name: mobile, auth_user: mobile, auth_password: open sesame}
+  - {name: other, auth_user: other, auth_password: different}
+numbers:
+  - {number: "+15550001234", trunk: carrier, inbound_agent: mobile, outbound_agent: mobile}
+  - {number: "+15550005678", trunk: carrier, inbound_agent: other, outbound_agent: other}
+`})
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot, err := trunks.Build(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &office{world: &world{t: t, at: netip.MustParseAddrPort("192.0.2.1:5060")}, registrar: registrar.New(registrar.Options{})}
+		net := siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: o.at, Local: o.at, SentBy: o.at.String()}}})
+		o.carrier = net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
+		o.home = net.Endpoint("home", transport.UDP, netip.MustParseAddrPort("198.51.100.7:40000"))
+		o.elsewhere = net.Endpoint("elsewhere", transport.UDP, netip.MustParseAddrPort("203.0.113.9:41000"))
+		if o.edge, err = sip.New(sip.Options{Network: net, Trunks: snapshot, Records: o.world, Registrar: o.registrar, Realm: "office"}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { o.edge.Run(ctx); close(done) }() // ends with stop
+		play(o)
+		stop()
+		<-done
+		net.Close()
+	})
+}
+
+// request writes a request of the agent from an address; lines are further headers.
+func (o *office) request(method, uri, branch, callID string, from *siptest.Endpoint, lines string) string {
+	o.cseq++
+	return fmt.Sprintf("%s %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK%s;rport\nMax-Forwards: 70\nFrom: <sip:+15550001234@office>;tag=f%s\n"+
+		"To: <%[2]s>\nCall-ID: %[4]s\nCSeq: %[5]d %[1]s\nContact: <sip:mobile@10.0.0.5:5060>\n%[6]sContent-Length: 0\n\n",
+		method, uri, branch, callID, o.cseq, lines)
+}
+
+// reply answers a request with its own headers.
+func (o *office) reply(from *siptest.Endpoint, m *wire.Message, status int) {
+	o.t.Helper()
+	b := wire.AppendResponse(nil, m, status, wire.ReasonPhrase(status), []byte("theirs"), o.at)
+	b = wire.AppendHeaderString(b, "Contact", "<sip:somebody@192.0.2.99>")
+	if err := from.Send(o.at, wire.AppendBody(b, "", nil)); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// credentials answers the first challenge of m as a user would.
+func credentials(t *testing.T, m *wire.Message, method, uri, user, password string) string {
+	t.Helper()
+	challenge, err := digest.ParseChallenge(string(m.Get(wire.HWWWAuthenticate)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := digest.Digest(challenge, digest.Options{Method: method, URI: uri, Username: user, Password: password, Count: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "Authorization: " + c.String() + "\n"
+}
+
+// signed sends a request, answers the challenge and returns what comes then.
+func (o *office) signed(method, uri, callID, lines string, from *siptest.Endpoint, user, password string) *wire.Message {
+	o.t.Helper()
+	o.send(from, o.request(method, uri, callID+"a", callID, from, lines))
+	challenge := o.next(from)
+	if challenge.Status != 401 {
+		o.t.Fatalf("%s without credentials: %d", method, challenge.Status)
+	}
+	proof := credentials(o.t, challenge, method, uri, user, password)
+	o.send(from, o.request(method, uri, callID+"b", callID, from, lines+proof))
+	return o.next(from)
+}
+
+// AUTH-08, REG as a server: an agent registers from behind a NAT with either algorithm, is called there, and goes.
+func TestAgentRegisters_AUTH08(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.call(1, "+15550001234")
+		if status := o.final(o.carrier); status != 480 {
+			t.Errorf("a call to an agent that is nowhere: %d", status)
+		}
+		granted := o.signed("REGISTER", "sip:office", "reg1", "Expires: 600\n", o.home, "mobile", "open sesame")
+		if granted.Status != 200 || string(granted.Get(wire.HContact)) != "<sip:mobile@10.0.0.5:5060>;expires=600" {
+			t.Fatalf("got %d with %q", granted.Status, granted.Get(wire.HContact))
+		}
+		if n := len(o.registrar.Bindings("mobile", time.Now())); n != 1 {
+			t.Fatalf("%d bindings", n)
+		}
+		o.call(2, "+15550001234")
+		invite := o.next(o.home)
+		if invite.Method != wire.INVITE || string(invite.URI) != "sip:mobile@10.0.0.5:5060" || !strings.Contains(string(invite.To.URI), "+15550001234") {
+			t.Errorf("the agent gets %s %s, To %s", invite.Method, invite.URI, invite.To.URI)
+		}
+		o.reply(o.home, invite, 486)
+		if status := o.final(o.carrier); status != 486 {
+			t.Errorf("its answer became %d", status)
+		}
+		if ack := o.next(o.home); ack.Method != wire.ACK {
+			t.Errorf("then %s", ack.Method)
+		}
+		gone := o.signed("REGISTER", "sip:office", "reg1", "Expires: 0\n", o.home, "mobile", "open sesame")
+		if gone.Status != 200 || gone.Has(wire.HContact) {
+			t.Errorf("got %d with %q", gone.Status, gone.Get(wire.HContact))
+		}
+		o.call(3, "+15550001234")
+		if status := o.final(o.carrier); status != 480 {
+			t.Errorf("a call after it went: %d", status)
+		}
+	})
+}
+
+// SEC-01: a wrong password, an unknown user and somebody else's name look alike; a request that was copied does nothing.
+func TestNobodyLearnsWhoRegisters_SEC01(t *testing.T) {
+	inOffice(t, func(o *office) {
+		wrong := o.signed("REGISTER", "sip:office", "w1", "Expires: 600\n", o.home, "mobile", "guess")
+		unknown := o.signed("REGISTER", "sip:office", "w2", "Expires: 600\n", o.home, "nobody", "guess")
+		if wrong.Status != 403 || unknown.Status != 403 || shape(wrong) != shape(unknown) {
+			t.Errorf("a wrong password is told from an unknown user:\n%s\n%s", wrong.Bytes, unknown.Bytes)
+		}
+		if granted := o.signed("REGISTER", "sip:office", "w3", "Expires: 600\n", o.home, "mobile", "open sesame"); granted.Status != 200 {
+			t.Fatalf("got %d", granted.Status)
+		}
+
+		// A listener sends the same credentials in a request of its own, from the agent's address and from another.
+		o.send(o.home, o.request("REGISTER", "sip:office", "p1", "replay", o.home, "Expires: 0\n"))
+		proof := credentials(t, o.next(o.home), "REGISTER", "sip:office", "mobile", "open sesame")
+		first := o.request("REGISTER", "sip:office", "p2", "replay", o.home, "Expires: 700\n"+proof)
+		o.send(o.home, first)
+		if m := o.next(o.home); m.Status != 200 {
+			t.Fatalf("got %d", m.Status)
+		}
+		for i, from := range []*siptest.Endpoint{o.home, o.elsewhere} {
+			o.send(from, o.request("REGISTER", "sip:office", fmt.Sprint("p3", i), "replay", from, "Expires: 0\n"+proof))
+			if m := o.next(from); m.Status != 401 || !bytes.Contains(m.Get(wire.HWWWAuthenticate), []byte("stale=true")) {
+				t.Errorf("used again, address %d: %d", i, m.Status)
+			}
+		}
+		if n := o.registrar.Count("mobile", time.Now()); n != 1 {
+			t.Errorf("%d bindings after the replay", n)
+		}
+		o.send(o.elsewhere, strings.Replace(o.request("BYE", "sip:office", "b1", "bye", o.elsewhere, ""), "To: <sip:office>", "To: <sip:office>;tag=x", 1))
+		if m := o.next(o.elsewhere); m.Status != 403 {
+			t.Errorf("a BYE of a stranger: %d", m.Status)
+		}
+	})
+}
+
+// shape is a response without what differs from request to request.
+func shape(m *wire.Message) string {
+	var names []string
+	for _, h := range m.Headers {
+		names = append(names, string(h.Name))
+	}
+	return fmt.Sprint(m.Status, string(m.Reason), names)
+}
+
+// AUTH-08: an agent calls out from wherever it is, with its own numbers alone, and may give up.
+func TestAgentCallsFromAnywhere_AUTH08(t *testing.T) {
+	inOffice(t, func(o *office) {
+		const uri = "sip:+14155550100@office"
+		if m := o.signed("INVITE", uri, "out1", "", o.home, "mobile", "open sesame"); m.Status != 100 {
+			t.Fatalf("got %d", m.Status)
+		}
+		invite := o.next(o.carrier)
+		if invite.Method != wire.INVITE || invite.Has(wire.HAuthorization) {
+			t.Fatalf("the carrier gets\n%s", invite.Bytes)
+		}
+		o.reply(o.carrier, invite, 180)
+		if m := o.next(o.home); m.Status != 180 {
+			t.Fatalf("got %d", m.Status)
+		}
+		cancel := o.request("CANCEL", uri, "out1b", "out1", o.home, "")
+		o.send(o.elsewhere, strings.Replace(cancel, "branch=z9hG4bKout1b", "branch=z9hG4bKguess", 1))
+		if m := o.next(o.elsewhere); m.Status != 403 {
+			t.Errorf("a CANCEL of a stranger: %d", m.Status)
+		}
+		o.send(o.home, strings.Replace(cancel, "CSeq: 3 ", "CSeq: 2 ", 1))
+		seen := map[int]bool{o.next(o.home).Status: true, o.next(o.home).Status: true}
+		if !seen[200] || !seen[487] {
+			t.Errorf("a CANCEL got %v", seen)
+		}
+
+		// The other agent may not use this number.
+		if m := o.signed("INVITE", uri, "out2", "", o.elsewhere, "other", "different"); m.Status != 403 && m.Status != 100 {
+			t.Errorf("got %d", m.Status)
+		} else if m.Status == 100 && o.final(o.elsewhere) != 403 {
+			t.Error("a number of another agent was let through")
+		}
+	})
+}
+
+// SEC-05: a scanner is answered at its own rate, and an agent beside it registers all the same.
+func TestScannerUsesUpItsOwnShare_SEC05(t *testing.T) {
+	inOffice(t, func(o *office) {
+		for i := range 2000 {
+			o.send(o.elsewhere, o.request("REGISTER", "sip:office", fmt.Sprintf("s%d", i), fmt.Sprintf("scan%d", i), o.elsewhere, "Expires: 600\n"))
+		}
+		answered := 0
+		for {
+			if _, ok := o.elsewhere.Receive(10 * time.Millisecond); !ok {
+				break
+			}
+			answered++
+		}
+		if answered == 0 || answered > 60 {
+			t.Errorf("%d of 2000 were answered", answered)
+		}
+		if m := o.signed("REGISTER", "sip:office", "reg", "Expires: 600\n", o.home, "mobile", "open sesame"); m.Status != 200 {
+			t.Errorf("the agent beside it: %d", m.Status)
+		}
+	})
+}
