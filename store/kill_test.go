@@ -23,6 +23,10 @@ import (
 const victimVariable = "TRUNKLINE_TEST_WRITE_RECORDS_IN"
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(tenantVariable); dir != "" {
+		workUntilKilled(dir)
+		return
+	}
 	if dir := os.Getenv(victimVariable); dir != "" {
 		if err := writeUntilKilled(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
