@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"trunkline/config"
-	"trunkline/sip/dialog"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
@@ -67,23 +66,6 @@ func numericHostNear(u wire.URI, near netip.Addr) (netip.AddrPort, bool) {
 		return numericHost(u)
 	}
 	return netip.AddrPortFrom(near, uint16(u.Port)), true
-}
-
-// flowTo returns where a request inside a dialog goes: to the first route or the
-// remote target when that is an IP address, else to where the side's messages
-// come from, f. On a stream the connection of the dialog is used while it is open,
-// and the address is dialled when it is not (RFC 5923).
-func flowTo(f transport.Flow, d *dialog.Dialog) transport.Flow {
-	u, err := wire.ParseURI(d.NextHop())
-	if err != nil {
-		return f
-	}
-	addr, ok := numericHostNear(u, f.Remote.Addr())
-	if !ok || addr.Addr().Is4() != f.Remote.Addr().Is4() {
-		return f
-	}
-	f.Remote = addr
-	return f
 }
 
 // appendURI appends sip:user@host;params.

@@ -2,13 +2,11 @@ package sip
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"trunkline/config"
 	"trunkline/sip/resolve"
@@ -96,18 +94,12 @@ func (e *Edge) findHop(trunk string, place *atomic.Pointer[binding], b *binding)
 	if e.options.Resolver == nil {
 		return
 	}
-	query := queryOf(u, t.Transport)
-	go func() { // ends with the look-up, which has a limit
-		ctx, cancel := context.WithTimeout(context.Background(), lookUpLimit)
-		defer cancel()
-		if answer, err := e.options.Resolver.Resolve(ctx, query); err == nil && len(answer.Targets) > 0 {
+	e.resolve(queryOf(u, t.Transport), func(answer resolve.Answer, err error) {
+		if err == nil && len(answer.Targets) > 0 {
 			complete(answer.Targets[0].Addr)
 		}
-	}()
+	})
 }
-
-// lookUpLimit bounds the look-up of a name that a message gave us.
-const lookUpLimit = 2 * time.Second
 
 // queryOf asks for the host of a URI, to be reached over a transport that is given.
 func queryOf(u wire.URI, t config.Transport) resolve.Query {

@@ -371,13 +371,17 @@ func (c *session) sendAck(now time.Time, side call.Side, fork uint8, kind string
 	s := c.shard
 	d := c.dialogOf(side, fork)
 	at, _ := c.seatOf(side, fork)
-	f := flowTo(at, d)
+	f, query, known := s.nextHop(now, at, d)
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	b := d.AppendRequest(s.out[:0], wire.ACK, f.Proto.String(), s.sentBy(f), s.branch)
 	if c.strayTry(side, fork) == nil { // else they are another trunk's
 		b = append(b, c.leg(side).auth...)
 	}
 	s.out = wire.AppendBody(b, kind, body)
+	if !known || len(c.parked) > 0 {
+		c.park(parked{query: query, flow: f, bytes: s.out}, known)
+		return
+	}
 	if s.Send(f, s.out, 0) != nil {
 		s.count.drop(dropUnsent)
 	}

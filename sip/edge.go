@@ -88,10 +88,14 @@ type Edge struct {
 	ways      atomic.Pointer[ways]
 	rests     resolve.Rests // of servers that failed lately
 	expected  expectations
-	peers     sync.Map // strangePeer → *transport.Peer, of trunks that are tested
+	peers     sync.Map // identity → *transport.Peer, of trunks that are tested
 	peerCount atomic.Int64
 	draining  atomic.Bool
 	calls     atomic.Int64
+
+	lookUps     sync.WaitGroup  // of names that messages gave us
+	looking     context.Context // ends with Run
+	stopLookUps context.CancelFunc
 }
 
 // New makes an edge. Nothing is received before Run.
@@ -121,7 +125,9 @@ func New(o Options) (*Edge, error) {
 	for i := range e.listeners {
 		e.contacts = append(e.contacts, contactsOf(e.listeners[i].SentBy))
 	}
+	e.looking, e.stopLookUps = context.WithCancel(context.Background())
 	if err := e.Reload(o.Trunks); err != nil {
+		e.stopLookUps()
 		return nil, err
 	}
 	for i := range o.Shards {
@@ -161,6 +167,8 @@ func (e *Edge) Run(ctx context.Context) error {
 		all.Go(func() { s.run(ctx) })
 	}
 	all.Wait()
+	e.stopLookUps()
+	e.lookUps.Wait()
 	return nil
 }
 
@@ -273,6 +281,19 @@ func (e *Edge) Drain(ctx context.Context) int {
 	}
 	return 0
 }
+
+// resolve looks a host up beside the shards and tells found, on a goroutine of its
+// own, within lookUpLimit.
+func (e *Edge) resolve(q resolve.Query, found func(resolve.Answer, error)) {
+	e.lookUps.Go(func() { // ends with the look-up, at the latest with Run
+		ctx, cancel := context.WithTimeout(e.looking, lookUpLimit)
+		defer cancel()
+		found(e.options.Resolver.Resolve(ctx, q))
+	})
+}
+
+// lookUpLimit bounds the look-up of a name that a message gave us.
+const lookUpLimit = 2 * time.Second
 
 // HangUpAll refuses new calls with 503 from now on, ends the running ones with a
 // BYE, and waits until they are over or ctx ends; it returns how many are left.

@@ -50,6 +50,7 @@ const pooledSessions = 1 << 10
 // finish ends a session: one record, then nothing refers to it any more.
 func (c *session) finish(now time.Time) {
 	s := c.shard
+	c.unpark(now, true)
 	c.finished = true
 	s.wheel.Stop(&c.due)
 	s.wheel.Stop(&c.silence)

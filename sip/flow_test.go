@@ -20,6 +20,7 @@ import (
 	"trunkline/media"
 	"trunkline/sip"
 	"trunkline/sip/health"
+	"trunkline/sip/resolve"
 	"trunkline/trunks"
 	"trunkline/trunks/pace"
 )
@@ -54,7 +55,7 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 	e := &flowEdge{t: t, cfg: cfg, names: net.Names, metrics: prometheus.NewPedanticRegistry()}
 	o := sip.Options{
 		Network: net, Trunks: snapshot, Records: e, Timers: cfg.SIP.Timers, UserAgent: cfg.SIP.UserAgent,
-		Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, Emergency: cfg.Limits.EmergencyNumbers, ForeignRoute: cfg.SIP.ForeignRoute, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
+		Resolver: namesAfter{net.Names}, Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, Emergency: cfg.Limits.EmergencyNumbers, ForeignRoute: cfg.SIP.ForeignRoute, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
 	}
 	if cfg.Media.Relay {
 		shown := map[netip.Addr]netip.Addr{}
@@ -84,6 +85,30 @@ func (e *flowEdge) Run(ctx context.Context) error {
 	e.watcher.Apply(e.Trunks())
 	defer e.watcher.Close()
 	return e.Edge.Run(ctx)
+}
+
+// namesAfter answers for the names of a flow, as a name server 20 ms away does.
+type namesAfter struct{ names trunks.Names }
+
+func (n namesAfter) Resolve(ctx context.Context, q resolve.Query) (resolve.Answer, error) {
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-ctx.Done():
+		return resolve.Answer{}, ctx.Err()
+	}
+	found := n.names[trunks.Host{Name: q.Host, Transport: q.Transport}]
+	if len(found) == 0 {
+		return resolve.Answer{}, resolve.ErrNotFound
+	}
+	var a resolve.Answer
+	for _, s := range found {
+		port := s.Addr.Port()
+		if q.Port != 0 {
+			port = q.Port
+		}
+		a.Targets = append(a.Targets, resolve.Target{Addr: netip.AddrPortFrom(s.Addr.Addr(), port), Transport: q.Transport, Priority: s.Priority, Weight: s.Weight, Server: s.Record})
+	}
+	return a, nil
 }
 
 // Record implements sip.Recorder.

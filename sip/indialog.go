@@ -7,6 +7,7 @@ import (
 
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
+	"trunkline/sip/resolve"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -290,13 +291,14 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	l := c.leg(p.side)
 	d := c.dialogOf(p.side, p.fork)
 	at, trunk := c.seatOf(p.side, p.fork)
-	f := flowTo(at, d)
+	f, query, known := s.nextHop(now, at, d)
 	method, name := wireMethod(p.method), p.name
 	if name == "" {
 		name = method.String()
 	}
 	refreshes := method == wire.INVITE || method == wire.UPDATE
-	if p.tail == nil && (trunk != nil && trunk.AuthUser != "" || refreshes && l.session.Interval > 0) {
+	named := query != (resolve.Query{})
+	if p.tail == nil && (named || trunk != nil && trunk.AuthUser != "" || refreshes && l.session.Interval > 0) {
 		p.tail = bytes.Clone(tail)
 	}
 	s.branch = s.layer.MintBranch(s.branch[:0])
@@ -312,20 +314,12 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	}
 	b = s.appendUserAgent(b)
 	s.out = append(b, tail...)
-	client, err := s.layer.Request(now, transaction.Request{
-		Branch: s.branch, Method: method, Flow: f, Bytes: s.out,
-		User: clientUser{s}, Token: c.token(p.serial), Timers: s.timers(trunk),
-	})
-	p.client = client
-	if err != nil {
-		s.count.drop(dropUnsent)
-		token := c.token(p.serial)
-		s.post(func(now time.Time) {
-			if c, serial := s.owner(token); c != nil {
-				c.requestFailed(now, serial, transaction.TransportError)
-			}
-		})
+	w := parked{query: query, flow: f, branch: s.branch, bytes: s.out, request: p.serial}
+	if !known || len(c.parked) > 0 {
+		c.park(w, known)
+		return
 	}
+	c.launch(now, p, w)
 }
 
 func wireMethod(m call.Method) wire.Method {
@@ -383,7 +377,7 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 // response.
 func (c *session) requestFailed(now time.Time, serial uint16, f transaction.Failure) {
 	p := c.request(serial)
-	if p == nil || p.done || c.finished {
+	if p == nil || p.done || c.finished || c.elsewhere(now, p, f) {
 		return
 	}
 	if p.offer && c.bridge != nil {

@@ -51,6 +51,7 @@ func (s *shard) undelivered(now time.Time, p transport.Packet) {
 		s.layer.ConnectionLost(now, p.Flow)
 		s.edge.connectionLost(p.Flow)
 	default:
+		s.hopFailed(now, p.Flow.Remote)
 		s.layer.TransportFailedTo(now, p.Flow.Remote)
 	}
 }

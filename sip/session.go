@@ -40,6 +40,7 @@ type session struct {
 	serial         uint16               // of the last pending
 	current        *pending             // the one whose answer is at hand
 	atHand         opened               // the in-dialog request at hand
+	parked         []parked             // our requests whose next hop is being looked up, and all behind them
 
 	waiter      *pace.Waiter // while the INVITE waits for its turn
 	waitsFor    pace.Limiter // that waiter waits for
@@ -135,7 +136,8 @@ type pending struct {
 	client transaction.Client
 	from   opened // the request it relays
 	digest digest.Attempt
-	tail   []byte // further headers and body, kept where a challenge may ask for them again
+	hop    netip.AddrPort // where it went, if that is one of several addresses of a name
+	tail   []byte         // further headers and body, kept where a challenge may ask for them again
 }
 
 func (c *session) leg(side call.Side) *leg {

@@ -11,6 +11,7 @@ import (
 
 	"trunkline/sip/call"
 	"trunkline/sip/digest"
+	"trunkline/sip/resolve"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -46,6 +47,8 @@ type shard struct {
 	watched   map[string]func(Traced) // by From tag; see Desk.Watch
 	alarms    map[uint64]*Alarm       // that are set
 	nextAlarm uint64
+	hops      map[resolve.Query]hop
+	waiting   map[resolve.Query][]uint64 // tokens of calls that wait for a look-up
 	trace     *trace
 	ended     endedCalls
 	count     counters
@@ -81,6 +84,8 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		accounts:  map[string]account{},
 		queued:    map[pace.Limiter]struct{}{},
 		outside:   map[uint64]*Outside{},
+		hops:      map[resolve.Query]hop{},
+		waiting:   map[resolve.Query][]uint64{},
 		trace:     newTrace(e.options.Trace / e.options.Shards),
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		sources:   sources{rate: perSource},
