@@ -65,7 +65,7 @@ func TestMetricsPage(t *testing.T) {
 
 // TestMetricLabelsAreClosed looks at the label names: none can carry what a stranger sends.
 func TestMetricLabelsAreClosed(t *testing.T) {
-	known := strings.Fields("trunk direction state outcome code reason method transport kind cause cps_key decision side codec " +
+	known := strings.Fields("trunk agent direction state outcome code reason method transport kind cause cps_key decision side codec " +
 		"check status result route version commit go stage file provider verdict step")
 	for name, m := range exported(t, startForMetrics(t)) {
 		for _, label := range m.labels {
