@@ -194,6 +194,7 @@ type Trunk struct {
 	Redirect         Redirect     `yaml:"redirect"`        // what a 3xx of this carrier does
 	SessionExpires   Duration     `yaml:"session_expires"` // session interval asked for (RFC 4028); 0: none
 	MinSE            Duration     `yaml:"min_se"`          // smallest session interval taken
+	Transfer         Transfer     `yaml:"transfer"`        // what a REFER of this side does
 	Media            PartyMedia   `yaml:"media"`
 	Health           Health       `yaml:"health"`
 	Timers           Timers       `yaml:"timers"`
@@ -242,6 +243,7 @@ type Agent struct {
 	Redirect        Redirect      `yaml:"redirect"`        // what a 3xx of this agent does
 	SessionExpires  Duration      `yaml:"session_expires"` // session interval asked for (RFC 4028); 0: none
 	MinSE           Duration      `yaml:"min_se"`          // smallest session interval taken
+	Transfer        Transfer      `yaml:"transfer"`        // what a REFER of this side does
 	Forwarding      bool          `yaml:"forwarding"`      // it may send on calls of others that were diverted from its own numbers
 	MaxCalls        *int          `yaml:"max_calls"`       // calls in progress with this agent; nil: no limit
 
@@ -312,6 +314,7 @@ type (
 	Diversion     string
 	Oversize      string
 	Redirect      string
+	Transfer      string
 	CPSOver       string
 	CPSCounts     string
 	CPSBackoff    string
@@ -371,6 +374,10 @@ const (
 	BackoffMarked CPSBackoff = "marked" // 429, and 503 with Retry-After or in the carrier's words for too many calls a second
 	BackoffAny    CPSBackoff = "any"    // every 503 as well
 	BackoffNever  CPSBackoff = "never"
+
+	TransferRefuse Transfer = "refuse" // REFER gets 405
+	TransferHandle Transfer = "handle" // the edge calls the target for it
+	TransferPass   Transfer = "pass"   // REFER goes to the other party, whose calls it is then
 
 	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
 	RedirectRefuse Redirect = "refuse" // the caller hears 480

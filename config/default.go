@@ -69,6 +69,7 @@ func DefaultTrunk() Trunk {
 		FailoverAfter:   failoverAfter,
 		SessionExpires:  sessionExpires,
 		MinSE:           minSE,
+		Transfer:        TransferRefuse,
 		FailoverOn:      []Failover{"5xx", FailoverTimeout},
 		Redirect:        RedirectFollow,
 		Health:          Health{Misses: 3, Hits: 2},
@@ -89,7 +90,7 @@ const (
 
 // DefaultAgent is an agent of which only the name must be given.
 func DefaultAgent() Agent {
-	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Media: defaultPartyMedia}
+	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Transfer: TransferHandle, Media: defaultPartyMedia}
 }
 
 // defaultDestination is a destination of which only the URI must be given.

@@ -50,7 +50,14 @@ func (c *session) chooseBody(b call.Body, m *wire.Message, to call.Side, x excha
 	l := c.leg(to)
 	switch b {
 	case call.BodyAtHand:
-		kind, body, err = c.crossBody(m, to.Other(), x)
+		switch from := to.Other(); {
+		case c.leg(from).joint.theirs:
+			kind, body = sdpType, c.bodyFromJoint(from)
+		case l.joint.theirs: // as it came: the other call's bridge is what it passes
+			kind, body = string(m.Get(wire.HContentType)), m.Body
+		default:
+			kind, body, err = c.crossBody(m, from, x)
+		}
 		if err == nil {
 			l.sdp = append(l.sdp[:0], body...)
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"trunkline/config"
-	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/dialog"
 	"trunkline/sip/digest"
@@ -30,6 +29,10 @@ type target struct {
 // inviteCallee makes the dialog of a new attempt and sends its INVITE.
 func (c *session) inviteCallee(now time.Time, a call.Action) {
 	s := c.shard
+	if c.callee.joint.peer != 0 {
+		c.inviteJoint(a)
+		return
+	}
 	c.targetSilent(now)
 	t, ok := c.nextTarget(now)
 	c.tries = append(c.tries, try{attempt: a.Attempt, trunk: c.callee.trunk, began: now})
@@ -158,21 +161,14 @@ func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, 
 	b = c.appendCredentials(now, b, &c.callee, "INVITE", c.callee.dialog.Target())
 	b = c.appendIdentity(b, invite)
 	b = c.appendCrossing(b, invite, call.Callee)
-	b = wire.AppendHeaderString(b, "Allow", admit.Allow)
-	b = append(b, c.capabilities()...)
+	b = wire.AppendHeaderString(b, "Allow", c.allow(call.Callee))
+	// Without an offer in it a reliable provisional response would bring one, whose answer only a caller can give that
+	// takes such responses itself (RFC 3262 §5).
+	b = c.callee.appendSupported(b, !c.lateOffer || c.reliable)
 	b = c.callee.session.AppendRequest(b)
 	b = s.appendUserAgent(b)
 	s.out = wire.AppendBody(b, kind, sdp)
 	return s.out, s.branch
-}
-
-// capabilities is the Supported line of an INVITE to the callee. Without an offer in it a reliable provisional response
-// would bring one, whose answer only a caller can give that takes such responses itself (RFC 3262 §5).
-func (c *session) capabilities() string {
-	if c.lateOffer && !c.reliable {
-		return "Supported: " + admit.Timer + "\r\n"
-	}
-	return "Supported: " + admit.Supported + "\r\n"
 }
 
 // forwards is the Max-Forwards for the other leg: one less, so that a loop
@@ -318,6 +314,10 @@ func (c *session) followable() (uris [][]byte) {
 
 // cancelCallee gives an attempt up.
 func (c *session) cancelCallee(now time.Time, a call.Action) {
+	if c.callee.joint.peer != 0 {
+		c.deliver(call.Callee, delivery{ev: call.Event{Kind: call.ReinviteCancelled}})
+		return
+	}
 	if c.leaveQueue() { // nothing was sent, so nothing is to be waited for
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseThrottled})
 		return
@@ -337,6 +337,9 @@ func (c *session) cancelCallee(now time.Time, a call.Action) {
 // ackCallee confirms a 2xx. The ACK of a late offer carries the caller's answer;
 // a copy of the 2xx gets the same again.
 func (c *session) ackCallee(now time.Time, a call.Action) {
+	if c.callee.joint.peer != 0 {
+		return // the other call has its ACK already
+	}
 	kind, body, err := c.ackBody(a, call.Callee)
 	if err != nil {
 		c.mediaFailed(err)

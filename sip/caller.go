@@ -33,6 +33,10 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, tooBrief(policy))
 		return
 	}
+	if s.in.Has(wire.HReplaces) {
+		s.replace(now, p, server, from, timer)
+		return
+	}
 	if !s.routed(now, server, &found) {
 		return
 	}
@@ -196,6 +200,10 @@ func (s *shard) overloaded(cause string) *admit.Rejection {
 // respondCaller answers the first INVITE.
 func (c *session) respondCaller(now time.Time, a call.Action) {
 	s := c.shard
+	if c.caller.joint.peer != 0 {
+		c.respondParty(now, a)
+		return
+	}
 	x := answer
 	if c.lateOffer {
 		x = offer
@@ -266,10 +274,11 @@ func (c *session) respondWith(now time.Time, r response, b []byte) {
 // appendResponseHeaders appends what is not about the dialog: capabilities, what
 // the other side's response says, and the machine's own Reason and Retry-After.
 func (c *session) appendResponseHeaders(b []byte, a call.Action, to call.Side) []byte {
+	l := c.leg(to)
 	s := c.shard
 	if a.Code >= 200 && a.Code < 300 {
-		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
-		b = wire.AppendHeaderString(b, "Supported", admit.Supported)
+		b = wire.AppendHeaderString(b, "Allow", c.allow(to))
+		b = l.appendSupported(b, true)
 	}
 	if a.AtHand {
 		b = c.appendCrossing(b, &s.in, to)

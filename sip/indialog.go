@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"trunkline/config"
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/resolve"
@@ -67,6 +68,10 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		s.refuse(now, server, r)
 		return
 	}
+	if l.joint.up {
+		c.receiveFromGone(now, server)
+		return
+	}
 	d := c.dialogOf(side, fork)
 	if d.Accept(s.in.CSeq) != nil {
 		s.refuse(now, server, &admit.Rejection{Status: 500, Reason: "CSeq Out Of Order", Cause: "cseq"})
@@ -97,7 +102,19 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		server: server, method: s.in.Method, seq: s.in.CSeq, session: timer,
 		offer: len(s.in.Body) > 0, head: s.appendHead(s.buffer(), &s.in, s.in.To.Tag, p.Flow),
 	}
+	l.left = l.left || s.in.Method == wire.BYE
+	if s.in.Method == wire.REFER && l.transfers() == config.TransferHandle {
+		c.refer(now, side, fork)
+		c.leave()
+		return
+	}
 	ev := call.Event{Kind: call.Requested, Side: side, Method: methodOf(s.in.Method), Fork: fork, SDP: c.sdpOf(&s.in), Reason: reasonOf(&s.in)}
+	switch ev.Method {
+	case call.REFER:
+		ev.Pass = l.transfers() == config.TransferPass
+	case call.NOTIFY: // of the subscription that a REFER passed the other way has made
+		ev.Pass = c.leg(side.Other()).transfers() == config.TransferPass
+	}
 	if ev.Method != call.INVITE && ev.Method != call.UPDATE && ev.Method != call.PRACK {
 		ev.SDP = call.SDPNone
 	}
@@ -205,19 +222,28 @@ func (u serverUser) Failed(time.Time, transaction.Server, transaction.Failure) {
 // respond answers the in-dialog request at hand without asking the other side.
 func (c *session) respond(now time.Time, a call.Action) {
 	s := c.shard
+	if c.atHand.joint != 0 {
+		c.respondToJoint(now, a.Side, c.atHand.joint, a.Code, false)
+		return
+	}
 	b := s.appendReply(s.out[:0], int(a.Code), c.atHand.head)
 	switch a.Code {
 	case 200:
 		if c.atHand.method == wire.OPTIONS {
-			b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+			b = wire.AppendHeaderString(b, "Allow", c.allow(a.Side))
 			b = wire.AppendHeaderString(b, "Accept", admit.Accept)
 		} else if c.atHand.method == wire.UPDATE {
 			b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
 			b = c.atHand.session.AppendResponse(b)
 			c.agree(a.Side, c.atHand.session)
 		}
+	case 202: // RFC 3515 §2.4.4
+		b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
+		if c.transfer != nil && c.transfer.silent {
+			b = wire.AppendHeaderString(b, "Refer-Sub", "false")
+		}
 	case 405, 501:
-		b = wire.AppendHeaderString(b, "Allow", admit.Allow)
+		b = wire.AppendHeaderString(b, "Allow", c.allow(a.Side))
 	}
 	if a.RetryAfter > 0 {
 		b = append(b, "Retry-After: "...)
@@ -241,6 +267,10 @@ func (c *session) bye(now time.Time, a call.Action) {
 		}
 	}
 	s.line = wire.AppendBody(tail, "", nil)
+	if c.leg(a.Side).joint.up {
+		c.sendToJoint(c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), a.AtHand)
+		return
+	}
 	c.send(now, c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), s.line, maxForwards)
 }
 
@@ -266,7 +296,9 @@ func reasonText(cause call.Cause) string {
 // relay carries the in-dialog request at hand to the other side.
 func (c *session) relay(now time.Time, a call.Action) {
 	s := c.shard
+	to := c.leg(a.Side)
 	s.line = c.appendCrossing(s.line[:0], &s.in, a.Side)
+	s.line = c.appendTransfer(s.line, &s.in, a)
 	kind, body := string(s.in.Get(wire.HContentType)), s.in.Body
 	if a.Body == call.BodyAtHand {
 		var err error
@@ -281,6 +313,10 @@ func (c *session) relay(now time.Time, a call.Action) {
 		p.name = string(s.in.MethodName)
 	}
 	c.atHand = opened{}
+	if to.joint.up {
+		c.sendToJoint(p, false)
+		return
+	}
 	c.send(now, p, s.line, forwards(&s.in))
 }
 
@@ -309,7 +345,7 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 		b = c.appendRequestCredentials(now, b, trunk, name, d.Target(), &p.digest)
 	}
 	if refreshes {
-		b = append(b, "Supported: "+admit.Supported+"\r\n"...)
+		b = l.appendSupported(b, true)
 		b = l.session.AppendRequest(b)
 	}
 	b = s.appendUserAgent(b)
@@ -389,6 +425,10 @@ func (c *session) requestFailed(now time.Time, serial uint16, f transaction.Fail
 // answered steps with the answer of p at hand and then forgets p, except a
 // re-INVITE, whose 2xx may come again.
 func (c *session) answered(now time.Time, p *pending, ev call.Event) {
+	if p.own {
+		c.remove(p.serial)
+		return
+	}
 	held := *p
 	p.done = true
 	c.current = &held
@@ -421,6 +461,13 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 	} else if a.AtHand && s.in.Status == int(a.Code) && p.method != call.UPDATE {
 		kind, body = string(s.in.Get(wire.HContentType)), s.in.Body
 	}
+	if p.from.joint != 0 {
+		c.respondToJoint(now, a.Side, p.from.joint, a.Code, a.Body != call.BodyNone)
+		return
+	}
+	if a.Code < 300 && p.from.method == wire.REFER {
+		b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
+	}
 	if a.Code < 300 && p.from.method == wire.UPDATE { // RFC 3311 §5.2
 		b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
 		b = p.from.session.AppendResponse(b)
@@ -440,7 +487,7 @@ func (c *session) relayed(a call.Action) *pending {
 		return c.current
 	}
 	for i := range c.pending {
-		if p := &c.pending[i]; p.method == call.UPDATE && p.side == a.Side.Other() && !p.done && p.from.head != nil {
+		if p := &c.pending[i]; p.method == call.UPDATE && p.side == a.Side.Other() && !p.done && (p.from.head != nil || p.from.joint != 0) {
 			return p
 		}
 	}

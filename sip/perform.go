@@ -40,6 +40,12 @@ func (c *session) perform(now time.Time, a call.Action) {
 		c.ackReinvite(now, a)
 	case call.CancelReinvite:
 		c.cancelReinvite(now, a)
+	case call.Transfer:
+		c.startTransfer(now)
+	case call.Notify:
+		c.notify(now, a)
+	case call.DropTarget:
+		c.dropTarget(0)
 	case call.TakeContacts:
 		c.takeContacts()
 	case call.CloseMedia:

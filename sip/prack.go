@@ -17,7 +17,7 @@ func (c *session) appendReliable(b []byte, r *response) []byte {
 	b = append(b, "Require: "+admit.Reliable+"\r\nRSeq: "...)
 	b = strconv.AppendUint(b, uint64(r.rseq), 10)
 	b = append(b, crlf...)
-	return wire.AppendHeaderString(b, "Allow", admit.Allow)
+	return wire.AppendHeaderString(b, "Allow", c.allow(call.Caller))
 }
 
 // respondKept sends the response that waited longest for the PRACK of the one before it.

@@ -125,7 +125,7 @@ func (c *session) requestInterval(now time.Time, m *wire.Message, p *pending) bo
 // sendUpdate refreshes the session with a side (RFC 4028 §7.4).
 func (c *session) sendUpdate(now time.Time, a call.Action) {
 	s := c.shard
-	s.line = wire.AppendHeaderString(s.line[:0], "Allow", admit.Allow)
+	s.line = wire.AppendHeaderString(s.line[:0], "Allow", c.allow(a.Side))
 	s.line = wire.AppendBody(s.line, "", nil)
 	c.send(now, c.add(pending{method: call.UPDATE, side: a.Side, fork: a.Fork, ref: a.Ref}), s.line, maxForwards)
 }

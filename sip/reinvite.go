@@ -3,7 +3,6 @@ package sip
 import (
 	"time"
 
-	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/wire"
 )
@@ -24,12 +23,18 @@ func (c *session) sendReinvite(now time.Time, a call.Action) {
 		s.giveBack(from.open.head)
 		c.atHand.ref = a.Ref
 		from.open, c.atHand = c.atHand, opened{}
-		s.line = c.appendCrossing(s.line, &s.in, a.Side)
-		hops = forwards(&s.in)
+		if s.in.IsRequest() {
+			s.line = c.appendCrossing(s.line, &s.in, a.Side)
+			hops = forwards(&s.in)
+		}
 	}
-	s.line = wire.AppendHeaderString(s.line, "Allow", admit.Allow)
+	s.line = wire.AppendHeaderString(s.line, "Allow", c.allow(a.Side))
 	s.line = wire.AppendBody(s.line, kind, body)
 	p := c.add(pending{method: call.INVITE, side: a.Side, fork: c.fork, ref: a.Ref, offer: a.Body != call.BodyNone})
+	if c.leg(a.Side).joint.up {
+		c.sendToJoint(p, false)
+		return
+	}
 	c.send(now, p, s.line, hops)
 }
 
@@ -47,9 +52,22 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 	if !l.open.offer {
 		x = offer
 	}
+	if l.inherits != 0 && a.Code >= 200 && a.Code < 300 {
+		if err := c.giveMediaAway(a.Side); err != nil {
+			c.mediaFailed(err)
+			return
+		}
+	}
 	kind, body, err := c.chooseBody(a.Body, &s.in, a.Side, x)
 	if err != nil {
 		c.mediaFailed(err)
+		return
+	}
+	if l.open.joint != 0 {
+		if a.Code < 300 && x == answer {
+			c.settle()
+		}
+		c.respondToJoint(now, a.Side, l.open.joint, a.Code, a.Body != call.BodyNone)
 		return
 	}
 	b := s.appendReply(s.out[:0], int(a.Code), l.open.head)
@@ -81,6 +99,12 @@ func (c *session) ackReinvite(now time.Time, a call.Action) {
 		c.mediaFailed(err)
 		return
 	}
+	if c.leg(a.Side).joint.up {
+		if !a.Again {
+			c.ackToJoint(a.Side, body != nil)
+		}
+		return
+	}
 	c.sendAck(now, a.Side, c.fork, kind, body)
 	if body != nil && !a.Again {
 		c.settle()
@@ -89,6 +113,10 @@ func (c *session) ackReinvite(now time.Time, a call.Action) {
 
 // cancelReinvite gives our re-INVITE up.
 func (c *session) cancelReinvite(now time.Time, a call.Action) {
+	if c.leg(a.Side).joint.up {
+		c.deliver(a.Side, delivery{ev: call.Event{Kind: call.ReinviteCancelled}})
+		return
+	}
 	if p := c.reinvite(a.Side, a.Ref); p != nil {
 		p.client.Cancel(now, nil)
 	}

@@ -28,6 +28,7 @@ type session struct {
 	machine call.Call
 	due     transaction.Timer // when the machine wants its next Tick
 	silence transaction.Timer // when to look whether media flows
+	joining transaction.Timer // when to offer the target of a transfer again
 	next    []call.Event      // what came of doing the last actions; stepped after them
 
 	caller, callee leg
@@ -55,7 +56,13 @@ type session struct {
 	lateOffer bool   // it had no offer
 	reliable  bool   // its caller takes reliable provisional responses
 	kept      []response
-	contacts  [][]byte
+
+	transfer     *transfer
+	subscription subscription
+	refers       int    // REFERs taken
+	replacing    uint8  // the attempt that stands for the side of another call it wants to replace
+	description  []byte // of the target of a transfer, as it came
+	contacts     [][]byte
 
 	tries   []try     // in order; those of the machine and trunks passed over
 	routed  uint64    // routes of the number that were taken or passed over, bit by bit
@@ -108,12 +115,16 @@ type leg struct {
 	session   dialog.Session // its timer
 	update    bool           // it takes UPDATE
 	intervals uint8          // 422 answered with a larger interval
+	joint     joint          // another call stands in its place
+	inherits  uint64         // the call whose party gets the media of this side
+	left      bool           // its peer has hung up, though the call goes on
 	noTCP     bool           // a large request was refused over TCP: UDP must do
 }
 
 // opened is a request of a side that we have to answer.
 type opened struct {
 	server  transaction.Server
+	joint   uint16 // of another call: its pending request; 0: it came from a peer
 	head    []byte // start of every response to it
 	method  wire.Method
 	ref     uint8
@@ -133,6 +144,7 @@ type pending struct {
 	ref    uint8
 	offer  bool // a re-INVITE that carried an offer
 	done   bool // a re-INVITE that has its final response; kept to ACK copies
+	own    bool // not the machine's: nobody hears of its answer
 	client transaction.Client
 	from   opened // the request it relays
 	digest digest.Attempt

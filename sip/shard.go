@@ -37,9 +37,10 @@ type shard struct {
 	generation uint32
 	current    *session // the call being stepped
 
-	queued    map[pace.Limiter]struct{} // limits that calls of this shard wait for
-	turnDue   time.Time                 // when the next of them is due; zero: nobody waits
-	turnTimer *time.Timer               // wakes the shard then
+	deliveries []delivery                // from calls to those they are joined with
+	queued     map[pace.Limiter]struct{} // limits that calls of this shard wait for
+	turnDue    time.Time                 // when the next of them is due; zero: nobody waits
+	turnTimer  *time.Timer               // wakes the shard then
 
 	accounts  map[string]account // by trunk
 	outside   map[uint64]*Outside
@@ -129,6 +130,7 @@ func (s *shard) lastTurns() {
 	for range lastMessages {
 		if p, ok := s.port.Receive(0); ok { // not ok: nothing, or a wake-up before something
 			s.receive(s.port.Now(), p)
+			s.makeDeliveries(s.port.Now())
 		}
 	}
 }
@@ -140,9 +142,11 @@ func (s *shard) turn() {
 	now := s.port.Now()
 	if ok {
 		s.receive(now, p)
+		s.makeDeliveries(now)
 	}
 	s.work(now)
 	s.advance(now)
+	s.makeDeliveries(now)
 }
 
 // wait is how long nothing is due.
@@ -173,6 +177,9 @@ func (s *shard) advance(now time.Time) {
 		case c == nil:
 		case t.Kind == silenceTimer:
 			c.checkSilence(now)
+		case t.Kind == joinTimer:
+			s.in = wire.Message{MaxForwards: -1} // nothing is at hand
+			c.offerTarget(now)
 		default:
 			c.step(now, call.Event{Kind: call.Tick})
 		}
@@ -182,6 +189,7 @@ func (s *shard) advance(now time.Time) {
 // What the timers of a shard's wheel are for.
 const (
 	machineTimer uint8 = iota // a call's machine wants its Tick
+	joinTimer                 // time to offer the target of a transfer again
 	silenceTimer              // time to look whether a call's media flows
 	alarmTimer                // work outside calls, see Desk
 )
@@ -193,6 +201,7 @@ func (s *shard) hangUpAll(now time.Time) {
 			c.step(now, call.Event{Kind: call.HangUp, Cause: call.CauseDrain})
 		}
 	}
+	s.makeDeliveries(now)
 }
 
 // finishAll ends every call, for a stop that waits no longer.

@@ -24,11 +24,18 @@ func (r *Rejection) Error() string { return fmt.Sprintf("%d %s (%s)", r.Status, 
 const (
 	Allow     = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK"
 	Accept    = "application/sdp"
-	Supported = Reliable + ", " + Timer
+	Supported = Reliable + ", " + WithoutReliable
+
+	// WithoutReliable is Supported where no reliable provisional response could be taken.
+	WithoutReliable = Timer + ", " + Replaces
+
+	// WithoutReferSub is added to it for who may send REFER (RFC 4488).
+	WithoutReferSub = ", norefersub"
 
 	// Option tags that a peer may require.
-	Reliable = "100rel" // RFC 3262
-	Timer    = "timer"  // RFC 4028
+	Reliable = "100rel"   // RFC 3262
+	Timer    = "timer"    // RFC 4028
+	Replaces = "replaces" // RFC 3891
 
 	allowLine  = "Allow: " + Allow + "\r\n"
 	acceptLine = "Accept: " + Accept + "\r\n"
@@ -133,7 +140,12 @@ func extensions(m *wire.Message) *Rejection {
 }
 
 func supported(tag []byte) bool {
-	return bytes.EqualFold(tag, []byte(Reliable)) || bytes.EqualFold(tag, []byte(Timer))
+	for _, known := range [...]string{Reliable, Timer, Replaces} {
+		if bytes.EqualFold(tag, []byte(known)) {
+			return true
+		}
+	}
+	return false
 }
 
 // content: RFC 3261 §8.2.3 and §21.4.7. A call needs SDP, alone or in a

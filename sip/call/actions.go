@@ -55,6 +55,12 @@ const (
 	AckReinvite
 	// CancelReinvite: CANCEL the re-INVITE Ref we sent to Side. Its final response is still reported.
 	CancelReinvite
+	// Transfer: call the target that the REFER at hand of Side names. TargetProgress will tell.
+	Transfer
+	// Notify: tell Side how its transfer goes, with a NOTIFY (RFC 3515 §2.4.4). Code: 100–699; from 200 on it is the last.
+	Notify
+	// DropTarget: nobody is left to be joined with the target: CANCEL or BYE it.
+	DropTarget
 	// TakeContacts: put the untried contacts of the 3xx at hand before the targets left, in order. The
 	// InviteCallee after it uses the first.
 	TakeContacts
@@ -68,7 +74,7 @@ const (
 )
 
 var actionNames = [...]string{"", "respond-caller", "respond-kept", "invite-callee", "cancel-callee", "ack-callee", "prack", "bye", "respond", "relay",
-	"relay-response", "reinvite", "update", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "take-contacts", "close-media", "ignore", "finish"}
+	"relay-response", "reinvite", "update", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "transfer", "notify", "drop-target", "take-contacts", "close-media", "ignore", "finish"}
 
 func (k ActionKind) String() string { return name(actionNames[:], uint8(k)) }
 

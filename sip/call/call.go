@@ -104,6 +104,7 @@ type Call struct {
 	carried      carried
 	carriedFork  uint8
 	reliable     reliable
+	transfer     transfer
 
 	late         bool // INVITE without an offer: it comes in the 2xx, the answer in the ACK (RFC 3261 §13.2.1)
 	heard        bool // the attempt got a provisional
@@ -212,6 +213,12 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		c.reinviteCancelled(at, ev)
 	case SessionAgreed:
 		c.sessionAgreed(at, ev)
+	case Referred:
+		c.referred(ev)
+	case TargetProgress:
+		c.targetProgress(at, ev)
+	case Joined:
+		c.joined(ev)
 	case Refresh:
 		c.refresh(at, ev)
 	case HangUp:

@@ -126,7 +126,10 @@ func statusOf(why Cause) uint16 {
 // insideDialog maps a final response to a relayed in-dialog request. Codes that would end the dialog of
 // the side that asked, though only the request failed (RFC 5057 §5.1), become 500.
 func insideDialog(code uint16) uint16 {
-	if code < 300 {
+	switch {
+	case code == 202: // RFC 3515 §2.4.2
+		return code
+	case code < 300:
 		return 200
 	}
 	switch code {

@@ -242,6 +242,8 @@ func parseEvent(t *testing.T, line string) (wait time.Duration, ev Event) {
 				ev.Required = true
 			case "ours":
 				ev.Ours = true
+			case "pass":
+				ev.Pass = true
 			default:
 				t.Fatalf("unknown word %q", w)
 			}

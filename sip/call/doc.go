@@ -47,6 +47,11 @@
 // Session timers (RFC 4028) run per side from SessionAgreed, which follows each 2xx to an INVITE or UPDATE. A side we
 // refresh gets an UPDATE, or a re-INVITE with the session as it is; one that does not refresh in time ends the call.
 //
+// A transfer (RFC 3515) does not touch the call until its target has answered: the shell makes that answer a re-INVITE of
+// the side that asked, which crosses as any other, and tells Joined when it has. What the target says before becomes
+// NOTIFYs. The side that asked may hang up meanwhile; the other one is told nothing of it. If the target fails the call
+// comes back, or ends when nobody is left.
+//
 // 481, 408 and silence to a re-INVITE or UPDATE, and 481 to anything else, end the call (RFC 3261 §12.2.1.2).
 // Every other refusal leaves the session as it was; codes that would end the dialog of the side that asked
 // become 500 (RFC 5057 §5.1).

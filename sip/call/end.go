@@ -11,6 +11,9 @@ func (c *Call) byeRequested(at time.Duration, ev Event) {
 		c.earlyBye(at, ev)
 	case Answering, Connected:
 		c.answerBye(ev)
+		if c.leaves(ev) {
+			return
+		}
 		c.reason = ev.Reason
 		c.leaveExchange()
 		c.ackChosen()
@@ -126,6 +129,9 @@ func (c *Call) ackChosen() {
 
 // bye sends a BYE and waits for its answer.
 func (c *Call) bye(at time.Duration, a Action) {
+	if c.transfer.gone(a.Side) {
+		return // its dialog is over
+	}
 	a.Kind = Bye
 	if a.Side == Caller {
 		c.byeCaller = true
@@ -153,6 +159,10 @@ func (c *Call) byeDone(at time.Duration, ev Event, answered bool) {
 // over settles the outcome; from here on the call only cleans up.
 func (c *Call) over(at time.Duration, o Outcome, by Side, why Cause) {
 	c.leaveExchange()
+	if c.transfer.to != Nobody {
+		c.transfer = transfer{}
+		c.do(Action{Kind: DropTarget})
+	}
 	c.outcome, c.endedBy, c.cause = o, by, why
 	c.end, c.alarm = at, never
 	c.do(Action{Kind: CloseMedia})

@@ -65,6 +65,15 @@ const (
 	// SessionAgreed: a 2xx to an INVITE or UPDATE, either way, has agreed on the session timer of Side, Fork
 	// (RFC 4028). After: its interval, 0 = none. Ours: we refresh. Method: UPDATE if that side takes it, else INVITE.
 	SessionAgreed
+	// Referred: a REFER of Side, Fork asks for the other party to be connected with a target. Code: 0, or the final
+	// response with which the shell refuses it (the target is none the side may call).
+	Referred
+	// TargetProgress: what the target of the transfer under way says. Code: 101–199, or the final response, 300–699,
+	// with which it or the join with it failed. That it has answered shows as a re-INVITE of the side that transferred
+	// (Requested), which the shell makes of its description.
+	TargetProgress
+	// Joined: that re-INVITE crossed: in place of Side, whose old dialog the shell ends, stands the target from now on.
+	Joined
 	// Refresh: the shell wants an own re-INVITE with the session as it is sent to Side (session
 	// timer, moved connection). Refused silently (Ignore) while another INVITE is open.
 	Refresh
@@ -79,7 +88,7 @@ const (
 
 var eventNames = [...]string{"", "start", "refuse", "caller-cancelled", "caller-acked", "ack-timeout",
 	"prack-timeout", "callee-provisional", "callee-answered", "callee-rejected", "callee-failed", "callee-queued", "callee-sent", "media-failed", "requested",
-	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "session-agreed", "refresh", "hang-up", "panicked", "tick"}
+	"request-answered", "request-failed", "reinvite-acked", "reinvite-cancelled", "session-agreed", "referred", "target-progress", "joined", "refresh", "hang-up", "panicked", "tick"}
 
 func (k EventKind) String() string { return name(eventNames[:], uint8(k)) }
 
@@ -99,6 +108,7 @@ type Event struct {
 	Reliable  bool // see Start, CalleeProvisional
 	Required  bool
 	Ours      bool // see SessionAgreed
+	Pass      bool // Requested: it crosses whatever Options.Pass says
 	Code      uint16
 	Reason    Reason
 	After     time.Duration

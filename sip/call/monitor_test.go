@@ -26,6 +26,8 @@ type monitor struct {
 	relayed         [3]int            // requests of a side that wait for their answer
 	closed          int
 	finished        int
+	target          bool // of a transfer is being called
+	referrer        Side
 	kept            []Action          // responses to the caller that wait for a PRACK
 	confirming      bool              // a reliable one was sent and not confirmed
 	owed            map[uint8]int     // reliable provisionals of a fork that got no PRACK yet
@@ -105,6 +107,10 @@ func (m *monitor) copyAcked(ev Event, actions []Action) {
 
 func (m *monitor) event(now time.Time, before State, ev Event) {
 	switch ev.Kind {
+	case TargetProgress:
+		m.target = m.target && ev.Code < 300
+	case Joined:
+		m.target = m.target && (before != Connected || ev.Side != m.referrer)
 	case CalleeProvisional:
 		if ev.Reliable {
 			m.owed[ev.Fork]++
@@ -212,6 +218,9 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 				m.fail("%v waits for nothing", a)
 			}
 			m.kept = append(m.kept, a)
+			if a.Code >= 200 {
+				m.chosen = a.Fork
+			}
 			return
 		}
 		if a.Reliable {
@@ -272,6 +281,20 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 		if m.owed[a.Fork]--; m.owed[a.Fork] < 0 {
 			m.fail("%v without a reliable provisional", a)
 		}
+	case Transfer:
+		if m.target {
+			m.fail("%v while another target is called", a)
+		}
+		m.target, m.referrer = true, a.Side
+	case Notify:
+		if a.Code >= 200 {
+			m.target = false
+		}
+	case DropTarget:
+		if !m.target {
+			m.fail("%v: there is none", a)
+		}
+		m.target = false
 	case Relay:
 		m.relayed[a.Side.Other()]++
 	case RelayResponse:

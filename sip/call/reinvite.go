@@ -64,6 +64,8 @@ func (c *Call) reinviteRequested(at time.Duration, ev Event) {
 		c.respondLater(ev) // its first INVITE is still open
 	case c.state != Connected: // RINV-03; the callee's also while its 2xx was not passed on
 		c.respond(ev, 491)
+	case c.transfer.gone(ev.Side.Other()): // there is nobody to pass it to, yet
+		c.respond(ev, 491)
 	case ev.SDP == SDPBad:
 		c.respond(ev, 488)
 	case x.from == ev.Side && (x.phase == offered || x.phase == cancelling || x.phase == updating):

@@ -40,10 +40,12 @@ func (c *Call) requestedByLoser(ev Event) {
 // relay passes INFO, MESSAGE and the like on by policy.
 func (c *Call) relay(ev Event) {
 	switch {
-	case !c.opts.Pass.Has(ev.Method) || ev.Method == UnknownMethod || ev.Method == OtherMethod:
+	case !c.opts.Pass.Has(ev.Method) && !ev.Pass || ev.Method == UnknownMethod || ev.Method == OtherMethod:
 		c.respond(ev, refusal(ev.Method))
 	case c.unanswered():
 		c.respond(ev, 491) // there is no one dialog yet to pass it into
+	case c.transfer.gone(ev.Side.Other()):
+		c.respond(ev, 491)
 	case *c.relays(ev.Side) == maxRelays:
 		c.respondLater(ev)
 	default:
@@ -87,7 +89,7 @@ func (c *Call) updateRequested(at time.Duration, ev Event) {
 		c.earlyUpdate(at, ev)
 	case x.busy() && x.from == ev.Side:
 		c.respondLater(ev) // its last offer has no answer
-	case c.state != Connected || x.busy():
+	case c.state != Connected || x.busy() || c.transfer.gone(ev.Side.Other()):
 		c.respond(ev, 491) // ours has none
 	default:
 		c.relayOffer(at, ev, UPDATE)

@@ -24,6 +24,7 @@ func (e Event) Append(b []byte) []byte {
 	b = word(b, e.Reliable, "reliable")
 	b = word(b, e.Required, "required")
 	b = word(b, e.Ours, "ours")
+	b = word(b, e.Pass, "pass")
 	b = number(b, "targets=", uint64(e.Targets))
 	b = e.Reason.append(b)
 	if e.After != 0 {

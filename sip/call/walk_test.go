@@ -179,7 +179,13 @@ func (w *world) party() Event {
 		fork = 0
 	}
 	sdp := SDP(w.pick(3))
-	switch w.pick(28) {
+	switch w.pick(32) {
+	case 28, 29:
+		return Event{Kind: Referred, Side: side, Fork: fork, Code: []uint16{0, 0, 0, 403}[w.pick(4)]}
+	case 30:
+		return Event{Kind: TargetProgress, Code: []uint16{180, 183, 486, 503}[w.pick(4)]}
+	case 31:
+		return Event{Kind: Joined, Side: side, Fork: fork}
 	case 26, 27:
 		ours := w.pick(2) == 0
 		method := INVITE
@@ -204,7 +210,7 @@ func (w *world) party() Event {
 	case 6, 7, 8:
 		return Event{Kind: Requested, Side: side, Method: UPDATE, SDP: sdp, Fork: fork}
 	case 9, 10, 11:
-		return Event{Kind: Requested, Side: side, Method: Method(w.pick(len(methodNames))), SDP: sdp, Fork: fork}
+		return Event{Kind: Requested, Side: side, Method: Method(w.pick(len(methodNames))), SDP: sdp, Fork: fork, Pass: w.pick(4) == 0}
 	case 12:
 		return Event{Kind: ReinviteCancelled, Side: side, Ref: w.call.exchange.ref}
 	case 13:
@@ -262,6 +268,14 @@ func (w *world) react(a Action) {
 		w.later(answer)
 		if answer.Code < 300 {
 			w.later(Event{Kind: SessionAgreed, Side: a.Side, Fork: a.Fork, Method: UPDATE, Ours: true, After: 90 * time.Second})
+		}
+	case Transfer:
+		w.later(Event{Kind: TargetProgress, Code: 180})
+		switch w.pick(3) {
+		case 0:
+			w.later(Event{Kind: TargetProgress, Code: 486})
+		case 1: // answered: its description comes as a re-INVITE
+			w.later(Event{Kind: Requested, Side: a.Side, Method: INVITE, SDP: SDPGood, Fork: w.call.forkOf(a.Side)}, Event{Kind: Joined, Side: a.Side})
 		}
 	case Relay:
 		if w.pick(5) == 0 {

@@ -176,6 +176,11 @@ func (d *Dialog) Matches(request *wire.Message) bool {
 		bytes.Equal(d.CallID, request.CallID)
 }
 
+// Is reports whether these identifiers are the dialog's, tags as seen from our end.
+func (d *Dialog) Is(callID, local, remote []byte) bool {
+	return bytes.Equal(d.CallID, callID) && bytes.Equal(d.LocalTag, local) && bytes.Equal(d.RemoteTag, remote)
+}
+
 func contactURI(m *wire.Message) []byte {
 	for v := range m.Values(wire.HContact) {
 		a, err := wire.ParseAddress(v)

@@ -33,6 +33,8 @@ func AppendCrossing(b []byte, m *wire.Message, p *Policy) []byte {
 			if request {
 				b = p.appendDiverted(b, m, h)
 			}
+		case h.ID == wire.HReferredBy:
+			b = p.appendReferredBy(b, h.Value)
 		case h.ID == wire.HAlertInfo && bytes.Contains(h.Value, []byte("://")): // a ring tone on some inside server
 		case h.ID == wire.HIdentity && p.Private && !p.Trusted: // it names the number (RFC 8225 §5.2)
 		default:
@@ -50,7 +52,7 @@ func crosses(h *wire.Header, m *wire.Message) bool {
 		wire.HReason, wire.HAlertInfo, wire.HUserToUser, wire.HSessionID, wire.HSubject:
 		return true
 	case wire.HPrivacy, wire.HDiversion, wire.HHistoryInfo, wire.HIdentity, wire.HDate, wire.HExpires,
-		wire.HGeolocation, wire.HResourcePriority:
+		wire.HReferredBy, wire.HGeolocation, wire.HResourcePriority:
 		return m.IsRequest()
 	case wire.HRetryAfter, wire.HWarning:
 		return !m.IsRequest()

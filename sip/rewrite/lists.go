@@ -74,7 +74,7 @@ func written(id wire.ID) bool {
 		wire.HAuthorization, wire.HProxyAuthorization, wire.HWWWAuthenticate, wire.HProxyAuthenticate, wire.HAuthenticationInfo,
 		wire.HPAssertedIdentity, wire.HPPreferredIdentity, wire.HRemotePartyID, wire.HUserAgent, wire.HServer,
 		wire.HSessionExpires, wire.HMinSE, wire.HRSeq, wire.HRAck, wire.HReplaces, wire.HJoin, wire.HTargetDialog,
-		wire.HReferTo, wire.HReferredBy, wire.HReferSub, wire.HEvent, wire.HSubscriptionState, wire.HSIPETag, wire.HSIPIfMatch:
+		wire.HReferTo, wire.HReferSub, wire.HEvent, wire.HSubscriptionState, wire.HSIPETag, wire.HSIPIfMatch:
 		return true
 	}
 	return false

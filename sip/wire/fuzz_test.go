@@ -119,6 +119,12 @@ func FuzzParse(f *testing.F) {
 			m.RAck()
 			m.Reliable()
 			m.SessionExpires()
+			m.Replaces()
+			if a, err := ParseAddress(m.Get(HReferTo)); err == nil {
+				if u, err := ParseURI(a.URI); err == nil {
+					ReplacesInURI(u)
+				}
+			}
 		}
 	})
 }

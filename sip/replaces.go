@@ -1,0 +1,89 @@
+package sip
+
+import (
+	"time"
+
+	"trunkline/config"
+	"trunkline/sip/admit"
+	"trunkline/sip/call"
+	"trunkline/sip/dialog"
+	"trunkline/sip/transaction"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// replace takes an INVITE that wants to take the place of a side of a call we have (RFC 3891 §3): who sends it must be the
+// trunk or agent of that side, or whom that side's REFER was passed to. Its own call has that side for a callee.
+func (s *shard) replace(now time.Time, p transport.Packet, server transaction.Server, from trunks.Principal, timer dialog.Session) {
+	r, ok := s.in.Replaces()
+	first, side := s.replaced(r)
+	caller := leg{trunk: from.Trunk, agent: from.Agent}
+	allowed := first != nil && side != call.Nobody && first.leg(side).sameParty(&caller)
+	if first == nil || side == call.Nobody {
+		first, side = s.replacedAsKnownTo(r)
+		allowed = first != nil && first.leg(side).transfers() == config.TransferPass
+	}
+	switch {
+	case !ok:
+		s.refuse(now, server, &admit.Rejection{Status: 400, Reason: "Bad Replaces", Cause: "replaces"})
+		return
+	case first == nil, first.machine.State() < call.Answering, first.machine.State() > call.Connected:
+		s.refuse(now, server, &admit.Rejection{Status: 481, Cause: "no_dialog"})
+		return
+	case !allowed:
+		s.refuse(now, server, &admit.Rejection{Status: 403, Cause: "replaces"})
+		return
+	case r.EarlyOnly, first.transfer != nil, first.leg(side).joint.peer != 0, len(s.in.Body) == 0:
+		s.refuse(now, server, &admit.Rejection{Status: 486, Cause: "replaces"})
+		return
+	}
+	c := s.newSession()
+	if c == nil {
+		s.refuse(now, server, s.overloaded("overload"))
+		return
+	}
+	s.current = c
+	c.startReplacing(now, p, server, first, side, caller, timer)
+	s.current = nil
+}
+
+func (c *session) startReplacing(now time.Time, p transport.Packet, server transaction.Server, first *session, side call.Side, caller leg, timer dialog.Session) {
+	s := c.shard
+	called, number := admit.Numbers(&s.in, true)
+	c.begin(p, server, found{direction: first.direction, from: caller.trunk, called: called, number: number})
+	c.caller.trunk, c.caller.agent, c.caller.session = caller.trunk, caller.agent, timer
+	c.caller.learnAllow(&s.in)
+	c.route = first.route
+	c.callee.joint = joint{peer: first.token(0), side: side}
+	c.callee.flow = first.leg(side.Other()).flow
+	first.transfer = &transfer{side: side, kind: targetReplaces, begun: true, peer: c.token(0), peerSide: call.Callee}
+	c.openMedia()
+	server.Trying(now)
+	c.step(now, call.Event{Kind: call.Start, SDP: c.sdpOf(&s.in), Targets: 1, After: expires(&s.in),
+		Reliable: s.in.HasToken(wire.HSupported, admit.Reliable), Required: s.in.HasToken(wire.HRequire, admit.Reliable)})
+}
+
+// inviteJoint offers the caller to the party whose peer it wants to replace.
+func (c *session) inviteJoint(a call.Action) {
+	c.replacing = a.Attempt
+	first, _ := c.shard.owner(c.callee.joint.peer)
+	if first == nil || first.transfer == nil {
+		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseUnresolved})
+		return
+	}
+	if c.bridge != nil {
+		if err := c.replaceMedia(); err != nil {
+			c.mediaFailed(err)
+			return
+		}
+		c.inheritMedia(call.Callee, first, c.callee.joint.side.Other())
+	}
+	_, sdp, err := c.crossBody(c.original(), call.Caller, offer)
+	if err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	c.callee.sdp = append(c.callee.sdp[:0], sdp...)
+	c.deliver(call.Callee, delivery{kind: deliverJoin})
+}
