@@ -92,6 +92,7 @@ func (j *job) dialled(now time.Time, o outcome) {
 			found = passes("the carrier takes the call up, and it came in")
 		}
 		found.into(&out)
+		out.proven = o.answered && o.challenge == nil && j.out == j.home
 		j.found(out)
 	}
 	j.finish(now, j.judgeDialIn(o))
