@@ -13,9 +13,14 @@ var update = flag.Bool("update", false, "write openapi.json anew")
 // quiet is an edge without traffic, for documents.
 type quiet struct{ Traffic }
 
+// deaf are no webhooks, for documents.
+type deaf struct{ asksWebhooks }
+
+type asksWebhooks = Webhooks // a name that its method Webhooks leaves free
+
 // TestDocumentIsTheOneCheckedIn shows each change of the API in a diff.
 func TestDocumentIsTheOneCheckedIn(t *testing.T) {
-	_, url := serve(t, Options{Accounts: &books{}, Traffic: quiet{}})
+	_, url := serve(t, Options{Accounts: &books{}, Traffic: quiet{}, Webhooks: deaf{}})
 	response, body := ask(t, url, "GET", "/openapi.json", "", "")
 	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "application/openapi+json" {
 		t.Fatalf("%d %v", response.StatusCode, response.Header)
@@ -37,7 +42,7 @@ func TestDocumentIsTheOneCheckedIn(t *testing.T) {
 
 // TestDocumentIsComplete: every operation has an id, a sentence, answers and, where it needs one, a key; secrets are marked.
 func TestDocumentIsComplete(t *testing.T) {
-	_, url := serve(t, Options{Accounts: &books{}, Traffic: quiet{}})
+	_, url := serve(t, Options{Accounts: &books{}, Traffic: quiet{}, Webhooks: deaf{}})
 	_, body := ask(t, url, "GET", "/openapi.json", "", "")
 	var document struct {
 		OpenAPI string

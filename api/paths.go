@@ -29,6 +29,9 @@ func (s *Server) openDoor() error {
 	if s.options.Traffic != nil {
 		d.addTraffic(s.options.Traffic)
 	}
+	if s.options.Webhooks != nil {
+		d.addWebhooks(s.options.Webhooks)
+	}
 	s.handle("/v1/", http.HandlerFunc(d.nowhere))
 	s.handle("/api/v1/", http.HandlerFunc(d.nowhere))
 	return d.addDocument()

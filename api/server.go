@@ -20,6 +20,7 @@ type Options struct {
 	Calls    Calls            // nil: no /debug/calls
 	Accounts Accounts         // nil: no API
 	Traffic  Traffic          // nil: the API has neither calls nor keys of pace
+	Webhooks Webhooks         // nil: the API has none
 	Limit    Limit            // of each API key; zero: none
 	// Settle returns when every change that was committed before is in force; nil: changes are answered as soon as they are
 	// committed.

@@ -190,7 +190,7 @@ func (d *daemon) openHTTP() (err error) {
 		return fmt.Errorf("http.tls: %w", err)
 	}
 	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Registrations: d.registrations,
-		Accounts: d.accounts, Traffic: traffic{calls{d}}, Settle: d.applier.Apply, Limit: api.Limit{PerSecond: d.config.HTTP.RateLimit, Burst: d.config.HTTP.RateBurst},
+		Accounts: d.accounts, Traffic: traffic{calls{d}}, Webhooks: d.webhooks, Settle: d.applier.Apply, Limit: api.Limit{PerSecond: d.config.HTTP.RateLimit, Burst: d.config.HTTP.RateBurst},
 		TLS: identity, Log: d.log})
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)

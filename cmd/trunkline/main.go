@@ -61,7 +61,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{cmd.CommandPath(), err}
 	})
-	root.AddCommand(newServe(), newConfig(), newHealthcheck(), newTrunk(), newKey(), newDB(), newExplain(), newDemo(), newVersion())
+	root.AddCommand(newServe(), newConfig(), newHealthcheck(), newTrunk(), newNumber(), newCall(), newAgent(), newCPS(), newWebhook(), newKey(), newDB(), newExplain(), newDemo(), newVersion())
 	return root
 }
 

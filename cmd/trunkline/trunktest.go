@@ -23,17 +23,6 @@ import (
 	"trunkline/trunks"
 )
 
-func newTrunk() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "trunk",
-		Short: "Test trunks",
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newTrunkTest())
-	return cmd
-}
-
 // trunkFlags are what `trunk test` is told.
 type trunkFlags struct {
 	server, transport, domain, realm string
@@ -42,10 +31,11 @@ type trunkFlags struct {
 	register, bind, discover         bool
 	from, to, inbound, output        string
 	provider, listen, public         string
+	credentials                      string // file; the test then goes over the API
 	timeout                          time.Duration
 }
 
-func newTrunkTest() *cobra.Command {
+func newTrunkTest(remote *remoteFlags) *cobra.Command {
 	var f trunkFlags
 	cmd := &cobra.Command{
 		Use:   "test --server HOST[:PORT]",
@@ -62,6 +52,9 @@ func newTrunkTest() *cobra.Command {
 			"  trunkline trunk test --server sip.example.net --auth-user 1234 --auth-password-file pw --discover",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.credentials != "" {
+				return remoteTest(remote, cmd, f)
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return testTrunk(ctx, cmd, f)
@@ -87,6 +80,7 @@ func newTrunkTest() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", "", "address[:port] to send from and take the dial-in on (default: the address this host uses towards the server)")
 	flags.StringVar(&f.public, "public-address", "", "address shown in Via and Contact, behind a NAT (default: the one listened on)")
 	flags.BoolVar(&f.discover, "discover", false, "find transport, port and number format that work, and print the trunk to save")
+	flags.StringVar(&f.credentials, "credentials-file", "", "JSON or YAML file with the provider's credentials: a daemon then tests, and asks the provider too")
 	flags.StringVarP(&f.output, "output", "o", "text", "text, json or ladder")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "longest wait for one answer")
 	return cmd
