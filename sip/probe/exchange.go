@@ -169,6 +169,9 @@ func (x *exchange) stop(now time.Time) {
 func (x *exchange) response(now time.Time, m *wire.Message) {
 	if x.o.rtt == 0 {
 		x.o.rtt = now.Sub(x.began)
+		if f := &x.job.report.Facts; f.RTT == 0 {
+			f.RTT = Duration(x.o.rtt)
+		}
 		x.job.seen(m)
 	}
 	if m.Status >= 200 {

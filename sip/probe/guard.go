@@ -1,10 +1,12 @@
 package probe
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"trunkline/trunks"
 )
@@ -102,6 +104,34 @@ func (g *guard) serve(number string, next []*place) []*place {
 		}
 	}
 	return next
+}
+
+// manners remember when servers were last sent OPTIONS.
+type manners struct {
+	mu    sync.Mutex
+	at    map[netip.AddrPort]time.Time
+	swept time.Time
+}
+
+// may reports whether a server may be sent OPTIONS now, and notes that it is.
+func (a *manners) may(now time.Time, server netip.AddrPort, pause time.Duration) bool {
+	if pause < 0 {
+		return true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.at == nil {
+		a.at = map[netip.AddrPort]time.Time{}
+	}
+	if now.Sub(a.swept) > pause {
+		a.swept = now
+		maps.DeleteFunc(a.at, func(_ netip.AddrPort, at time.Time) bool { return now.Sub(at) >= pause })
+	}
+	if at, ok := a.at[server]; ok && now.Sub(at) < pause {
+		return false
+	}
+	a.at[server] = now
+	return true
 }
 
 // numbersIn are the numbers that a test call occupies: what stands for a number in

@@ -228,7 +228,8 @@ func (j *job) wants(s stage) bool {
 	blocked := j.blocked()
 	switch {
 	case s == askOptions:
-		return true
+		servers := j.home.way.trunk.Servers
+		return j.r.only || len(servers) == 0 || j.p.asked.may(time.Now(), servers[j.home.way.nth%len(servers)], j.p.options.Pause)
 	case j.r.only:
 		return false
 	}
@@ -282,9 +283,7 @@ func (j *job) sendOptions(now time.Time) {
 	x.uri, x.to, x.from, x.bare = j.uri(j.home, ""), j.uri(j.home, ""), user(j.home), true
 	j.run(now, x, func(now time.Time, o outcome) {
 		f := judgeOptions(o, x.flow)
-		if o.code != 0 {
-			j.report.Facts.RTT = Duration(o.rtt)
-		} else if w := &j.home.way; w.nth+1 < min(len(w.trunk.Servers), maxAddresses) && !j.stopped {
+		if w := &j.home.way; o.code == 0 && w.nth+1 < min(len(w.trunk.Servers), maxAddresses) && !j.stopped {
 			w.nth++
 			j.at-- // the next address
 		}

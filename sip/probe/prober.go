@@ -21,6 +21,7 @@ type Options struct {
 	Rate      float64           // probes begun per second, all together; 0: no limit
 	Most      int               // probes in flight; 0: 10,000
 	RingLimit time.Duration     // longest a test call is left without a final response; 0: 10 s
+	Pause     time.Duration     // least time between two OPTIONS to one server, since some ban who asks oftener; 0: 15 s; negative: none
 
 	// Dial opens the connections on which a stream server is looked at before its first request; nil: as net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -31,6 +32,7 @@ type Options struct {
 type Prober struct {
 	options Options
 	guard   guard
+	asked   manners
 	counts  counts
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -50,6 +52,9 @@ func New(o Options) *Prober {
 	}
 	if o.RingLimit == 0 {
 		o.RingLimit = 10 * time.Second
+	}
+	if o.Pause == 0 {
+		o.Pause = 15 * time.Second
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
