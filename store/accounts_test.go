@@ -642,7 +642,9 @@ func TestReplay(t *testing.T) {
 	s, ctx := w.service, t.Context()
 	acme, other := w.org("acme"), w.org("other")
 	one, two := [32]byte{1}, [32]byte{2}
-	begin := func(who account.Caller, digest [32]byte) (*account.Replay, error) { return s.Begin(ctx, who, "key-1", digest) }
+	begin := func(who account.Caller, digest [32]byte) (*account.Replay, error) {
+		return s.Begin(ctx, who, "key-1", digest)
+	}
 	if answer, err := begin(acme, one); answer != nil || err != nil {
 		t.Fatal(answer, err)
 	}

@@ -32,7 +32,7 @@ func dsn(path string, busy time.Duration, settings string) string {
 		path = absolute
 	}
 	file := url.URL{Scheme: "file", OmitHost: true, Path: path}
-	return fmt.Sprintf("%s?%s&_busy_timeout=%d&_mutex=no", file.String(), settings, busy.Milliseconds())
+	return fmt.Sprintf("%s?%s&_busy_timeout=%d&_mutex=no&_stmt_cache_size=64", file.String(), settings, busy.Milliseconds())
 }
 
 // driverCause tells what an error of the driver means.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"trunkline/config"
 	"trunkline/sip"
 	"trunkline/sip/probe"
+	"trunkline/trunks"
 	"trunkline/trunks/account"
 	"trunkline/trunks/provider"
 )
@@ -108,7 +110,8 @@ const busyRetry = 5 * time.Second
 
 func (p prober) Test(ctx context.Context, t account.ProbeTarget, report func(account.Step)) (map[string]account.Verdict, error) {
 	t.Trunk.Name = "test"
-	return p.run(ctx, probe.Request{Config: &t.Trunk, Provider: providerName(t.Provider), Number: t.TestNumber, To: t.TestDestination}, report)
+	return p.run(ctx, probe.Request{Config: &t.Trunk, Provider: providerName(t.Provider), Number: t.TestNumber, To: t.TestDestination,
+		Bind: t.Trunk.Register}, report)
 }
 
 func (p prober) Verify(ctx context.Context, t account.VerifyTarget, report func(account.Step)) (map[string]account.Verdict, error) {
@@ -119,7 +122,29 @@ func (p prober) Verify(ctx context.Context, t account.VerifyTarget, report func(
 	if trunk == nil {
 		return nil, &account.Busy{Message: "the trunk is not in force yet", RetryAfter: time.Second}
 	}
+	if err := p.admit(ctx, trunk); err != nil {
+		return nil, err
+	}
 	return p.run(ctx, probe.Request{Trunk: trunk, Checks: []probe.Check{probe.Inbound, probe.Outbound}, Number: t.Number, To: t.Destination}, report)
+}
+
+// admit waits for the turn of a test call under the trunk's limit. Calls that wait go first: a verification can take its time.
+func (p prober) admit(ctx context.Context, t *trunks.Trunk) error {
+	key := p.d.edge.PaceKeys()[cmp.Or(t.CPSKey, t.Name)]
+	if key == nil {
+		return nil // no limit
+	}
+	for {
+		now := time.Now()
+		if _, ok := key.Admit(now); ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &account.Busy{Message: "the trunk's calls per second were all taken", RetryAfter: busyRetry}
+		case <-time.After(max(key.Expected(now, t.Name).Sub(now), time.Millisecond)):
+		}
+	}
 }
 
 var errStarting = &account.Busy{Message: "the edge is not taking calls", RetryAfter: busyRetry}
@@ -158,7 +183,7 @@ var probeFields = map[string]string{"Number": "sip_config.test_number", "To": "s
 
 // verdictOf: a check that does not apply is in nobody's way.
 func verdictOf(c probe.Result) account.Verdict {
-	if c.Verdict == probe.Skipped && c.Code == "not_applicable" {
+	if c.OK() {
 		return provider.Pass
 	}
 	return account.Verdict(c.Verdict)
