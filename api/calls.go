@@ -22,6 +22,8 @@ type Calls interface {
 	Recent(ctx context.Context, limit int, before int64) ([]store.Stored, error)
 	// Ladder draws the SIP messages of a call by its id; empty when none is remembered.
 	Ladder(ctx context.Context, id string) (string, error)
+	// Explain tells the story of the calls with a SIP Call-ID, running or ended; empty when there is none.
+	Explain(ctx context.Context, callID string) (string, error)
 }
 
 const (
@@ -44,6 +46,7 @@ type call struct {
 
 func (s *Server) handleCalls() {
 	s.handle("GET /debug/calls", fromHere(http.HandlerFunc(s.recentCalls)))
+	s.handle("GET /debug/explain", fromHere(http.HandlerFunc(s.explainCall)))
 	s.handle("GET /debug/calls/{id}", fromHere(http.HandlerFunc(s.callLadder)))
 }
 
@@ -115,6 +118,26 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// explainCall tells the story of the calls with ?call_id=.
+func (s *Server) explainCall(w http.ResponseWriter, r *http.Request) {
+	callID := r.URL.Query().Get("call_id")
+	if callID == "" {
+		http.Error(w, "call_id: the SIP Call-ID of a call is required", http.StatusBadRequest)
+		return
+	}
+	story, err := s.options.Calls.Explain(r.Context(), callID)
+	switch {
+	case err != nil:
+		s.options.Log.Error("a call cannot be explained", "error", err)
+		http.Error(w, "the call cannot be explained", http.StatusInternalServerError)
+	case story == "":
+		http.Error(w, "no call with this Call-ID is running or recorded", http.StatusNotFound)
+	default:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Write([]byte(story))
+	}
 }
 
 // callLadder draws one call, running or ended.

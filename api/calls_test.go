@@ -36,6 +36,16 @@ func (h history) Ladder(_ context.Context, id string) (string, error) {
 	return "", nil
 }
 
+func (h history) Explain(_ context.Context, callID string) (string, error) {
+	switch {
+	case h.broken:
+		return "", errors.New("disk on fire at /secret/path")
+	case callID == "a@b":
+		return "call a\n", nil
+	}
+	return "", nil
+}
+
 func TestCallsAreListedAndDrawn(t *testing.T) {
 	_, url := serve(t, Options{Calls: history{}})
 	for _, test := range []struct {
@@ -51,6 +61,9 @@ func TestCallsAreListedAndDrawn(t *testing.T) {
 		{"a limit that makes no sense", "/debug/calls?limit=0", 400, []string{"1 to 1000"}},
 		{"the ladder of a call", "/debug/calls/a", 200, []string{"app  edge"}},
 		{"a call nobody remembers", "/debug/calls/zzz", 404, []string{"trace.memory"}},
+		{"the story of a call", "/debug/explain?call_id=a%40b", 200, []string{"call a"}},
+		{"of one that nobody knows", "/debug/explain?call_id=x", 404, []string{"no call with this Call-ID"}},
+		{"of none", "/debug/explain", 400, []string{"call_id"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, body := get(t, url+test.path)

@@ -89,15 +89,13 @@ func (c *session) begin(p transport.Packet, server transaction.Server, found fou
 	c.invite = append(s.buffer(), p.Bytes...)
 	c.head = s.appendHead(s.buffer(), m, c.id[:], p.Flow)
 	c.called, c.number = bytes.Clone(found.called), bytes.Clone(found.number)
-	c.tel = len(m.URI) > len(telScheme) && bytes.EqualFold(m.URI[:len(telScheme)], telScheme)
+	c.tel = isTel(m.URI)
 	if c.private = rewrite.Private(m); c.private && c.direction == trunks.InboundCall {
 		c.number = nil // nobody is to know it, in records either (RFC 3323 §5)
 	}
 	c.chain = s.trace.add(noTrace, s.port.Now(), false, false, p.Flow, p.Bytes)
 	s.edge.calls.Add(1)
 }
-
-var telScheme = []byte("tel:")
 
 // sit says who sits on which side and takes a channel on both.
 func (c *session) sit(now time.Time) *trunks.Refusal {

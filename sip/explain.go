@@ -5,8 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
+	"time"
 
+	"trunkline/config"
 	"trunkline/sip/admit"
+	"trunkline/sip/rewrite"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
 )
@@ -22,6 +27,35 @@ type Gate struct {
 // Explain says what would become of an INVITE that came from an address: the gates in order, up to the one that stops it. Nothing is
 // sent or counted. text may have been pasted: line ends and the end of the header are mended.
 func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
+	return explainer{}.explain(s, transport, from, text)
+}
+
+// Explain is Explain with the state of the limits. s is the snapshot in force, or a part of it.
+func (e *Edge) Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
+	return explainer{pace: e.paceNow}.explain(s, transport, from, text)
+}
+
+// paceNow tells the state of a trunk's limit.
+func (e *Edge) paceNow(t *trunks.Trunk) string {
+	key := e.ways.Load().keys[t.Name]
+	if key == nil {
+		return ""
+	}
+	now := time.Now()
+	stats := key.Stats(now)
+	text := fmt.Sprintf("; %d went out in the last second, %d wait", stats.Used, stats.Counts.Waiting)
+	if wait := key.Expected(now, t.Name).Sub(now); wait > 0 {
+		text += fmt.Sprintf(", the next would go in %s", wait.Round(time.Millisecond))
+	}
+	return text
+}
+
+// explainer explains calls; its fields are what only a running edge knows.
+type explainer struct {
+	pace func(t *trunks.Trunk) string // state of its limit; nil: unknown
+}
+
+func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
 	pass := func(name, format string, args ...any) {
 		gates = append(gates, Gate{name, true, fmt.Sprintf(format, args...)})
 	}
@@ -68,16 +102,81 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 	if refusal != nil {
 		return stop("route", "%v", refusal)
 	}
-	for _, t := range route.Number.Routes {
-		pass("route", "%s may use %s: outbound to %s over trunk %s", route.Agent.Name, route.Number.E164, called, t.Name)
-		for _, a := range t.Servers {
-			pass("target", "%s over %s", a, t.Transport)
-		}
-		if limit := t.CPSLimit; limit != nil {
-			pass("limit", "%v calls per second, waiting up to %s", *limit, t.CPSWait.D())
-		}
+	outbound, left := x.outbound(&m, route, called)
+	gates = append(gates, outbound...)
+	if !left {
+		return stop("route", "no route is left; the caller hears 503")
 	}
 	return gates, true
+}
+
+// outbound tells of each route of a number, in the order in which they are taken, whether a call could take it now.
+func (x explainer) outbound(m *wire.Message, route trunks.Route, called []byte) (gates []Gate, left bool) {
+	n, now := route.Number, time.Now()
+	order := make([]int, len(n.Routes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		a, _ := n.Rank(i)
+		b, _ := n.Rank(j)
+		return a - b
+	})
+	for _, i := range order {
+		t := n.Routes[i]
+		what := fmt.Sprintf("%s may use %s: outbound to %s over trunk %s", route.Agent.Name, n.E164, called, t.Name)
+		if priority, weight := n.Rank(i); len(n.Routes) > 1 {
+			what += fmt.Sprintf(" (priority %d, weight %d)", priority, weight)
+		}
+		reason := t.Usable(now)
+		if reason == trunks.NoReason && t.Full() {
+			reason = trunks.LimitChannels
+		}
+		if reason != trunks.NoReason {
+			gates = append(gates, Gate{"route", false, what + ": passed over, " + trunks.Passed{Trunk: t, Reason: reason}.Detail()})
+			continue
+		}
+		left = true
+		gates = append(gates, Gate{"route", true, what}, Gate{"target", true, x.target(m, t, called)})
+		if limit := t.CPSLimit; limit != nil {
+			gates = append(gates, Gate{"limit", true, x.limit(t)})
+		}
+	}
+	return gates, left
+}
+
+// target says where an INVITE would go and how called party and caller would be written there.
+func (x explainer) target(m *wire.Message, t *trunks.Trunk, called []byte) string {
+	addrs := make([]string, len(t.Servers))
+	for i, a := range t.Servers {
+		addrs[i] = a.String()
+		if t.ServerDown(time.Now(), i) {
+			addrs[i] += " (down)"
+		}
+	}
+	_, number := admit.Numbers(m, true)
+	to := calledParty(t, t.Plan.Write([]byte(t.TechPrefix), called), isTel(m.URI)).AppendURI(nil)
+	if admit.IsSOS(called) {
+		to = called
+	}
+	user := shownCaller(t, m, number)
+	from := rewrite.AppendFrom(nil, m.From, callerParty(t, t.Plan.Write(nil, user)), rewrite.Private(m))
+	return fmt.Sprintf("%s over %s, as %s from %s", strings.Join(addrs, ", "), t.Transport, to, from)
+}
+
+// limit says what the trunk's limit lets through, and its state where that is known.
+func (x explainer) limit(t *trunks.Trunk) string {
+	what := map[config.CPSOver]string{
+		config.OverReject: "above it a call is refused", config.OverSpill: "above it a call takes the next route",
+	}[t.CPSOver]
+	if what == "" {
+		what = fmt.Sprintf("waiting up to %s", t.CPSWait.D())
+	}
+	text := fmt.Sprintf("%v calls per second, %s", *t.CPSLimit, what)
+	if x.pace == nil {
+		return text
+	}
+	return text + x.pace(t)
 }
 
 // mended is text with CRLF line ends and an ended header.

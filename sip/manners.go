@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"bytes"
+
 	"trunkline/config"
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
@@ -99,24 +101,50 @@ func (s *shard) read(t *trunks.Trunk, number []byte) []byte {
 
 // fromValue is the caller's identity as the callee's side sees it.
 func (c *session) fromValue(invite *wire.Message) []byte {
-	s, user := c.shard, admit.User(invite.From.URI)
-	t := c.callee.trunk
+	s, t := c.shard, c.callee.trunk
 	if t == nil {
-		p := rewrite.Party{User: s.read(c.caller.trunk, user), Host: hostOf(s.sentBy(c.callee.flow))}
+		p := rewrite.Party{User: s.read(c.caller.trunk, admit.User(invite.From.URI)), Host: hostOf(s.sentBy(c.callee.flow))}
 		return rewrite.AppendFrom(nil, invite.From, p, c.private)
 	}
-	if !t.Trusted && len(c.number) > 0 {
-		user = c.number // nothing else tells this carrier whose call it is
+	p := callerParty(t, s.written(t, shownCaller(t, invite, c.number)))
+	return rewrite.AppendFrom(nil, invite.From, p, c.private)
+}
+
+// shownCaller is the user part that From of an outbound call shows before it takes
+// the trunk's form: the caller's own, or, to a trunk that is told nothing else, the
+// number the agent may use.
+func shownCaller(t *trunks.Trunk, invite *wire.Message, number []byte) []byte {
+	if !t.Trusted && len(number) > 0 {
+		return number
 	}
-	p := rewrite.Party{User: s.written(t, user), Host: t.Domain, Phone: t.UserPhone}
+	return admit.User(invite.From.URI)
+}
+
+// callerParty is who calls, as From towards the trunk says it; user has the trunk's
+// form already.
+func callerParty(t *trunks.Trunk, user []byte) rewrite.Party {
+	p := rewrite.Party{User: user, Host: t.Domain, Phone: t.UserPhone}
 	if t.FromUser == config.FromAuthUser && t.AuthUser != "" {
 		p.User, p.Phone = wire.AppendUser(nil, t.AuthUser), false
 	}
 	if t.FromDomain != "" {
 		p.Host = t.FromDomain
 	}
-	return rewrite.AppendFrom(nil, invite.From, p, c.private)
+	return p
 }
+
+// calledParty is who is called, as the Request-URI towards the trunk says it; user
+// has the trunk's form already.
+func calledParty(t *trunks.Trunk, user []byte, tel bool) rewrite.Party {
+	return rewrite.Party{User: user, Host: HostPort(t), Phone: t.UserPhone || tel}
+}
+
+// isTel reports whether a Request-URI is a tel URI.
+func isTel(uri []byte) bool {
+	return len(uri) > len(telScheme) && bytes.EqualFold(uri[:len(telScheme)], telScheme)
+}
+
+var telScheme = []byte("tel:")
 
 // appendIdentity appends to an INVITE for the callee who is asserted to call
 // (RFC 3325 §9.1): towards a trusted trunk the number the agent may use, towards an

@@ -166,9 +166,10 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 	t.Tried(now, next)
 	called := c.shard.dialled(t, c.called)
 	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers.byTrunk[t.Name]}
-	phone := t.UserPhone || c.tel
-	out.uri = rewrite.Party{User: called, Host: HostPort(t), Phone: phone}.AppendURI(nil)
-	out.to = rewrite.AppendTo(nil, rewrite.Party{User: called, Host: t.Domain, Phone: phone})
+	party := calledParty(t, called, c.tel)
+	out.uri = party.AppendURI(nil)
+	party.Host = t.Domain
+	out.to = rewrite.AppendTo(nil, party)
 	if admit.IsSOS(c.called) {
 		out = c.sosTarget(out)
 	}

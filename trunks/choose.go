@@ -25,6 +25,9 @@ func (n *Number) Choose(tried, tired, random uint64) int {
 	return choose(n.ranks, tried, random)
 }
 
+// Rank returns priority and weight of the ith route.
+func (n *Number) Rank(i int) (priority, weight int) { return n.ranks[i].priority, n.ranks[i].weight }
+
 // rank is the place of one choice among others.
 type rank struct{ priority, weight int }
 

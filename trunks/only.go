@@ -21,7 +21,7 @@ func (s *Snapshot) Only(trunk, agent func(name string) bool) (*Snapshot, error) 
 			c.Numbers = append(c.Numbers, n)
 		}
 	}
-	return Build(c, s.names)
+	return s.Rebuild(c, s.names)
 }
 
 // named reports whether everything that n names is among them.

@@ -77,6 +77,9 @@ func (t *Trunk) Usable(now time.Time) Reason {
 	return NoReason
 }
 
+// Full reports whether Acquire would find max_calls reached.
+func (t *Trunk) Full() bool { return t.MaxCalls != nil && t.Calls() >= int64(*t.MaxCalls) }
+
 // Take is Acquire beyond max_calls, for calls in an emergency.
 func (t *Trunk) Take() { t.usage.calls.Add(1) }
 

@@ -15,15 +15,29 @@ import (
 )
 
 func newExplain() *cobra.Command {
-	var file, invite, source, transport string
+	var file, invite, source, transport, callID, url string
 	cmd := &cobra.Command{
-		Use:   "explain --invite FILE --source IP:PORT",
-		Short: "Say what the edge would do with an INVITE, and why",
-		Long: "Say what the edge would do with an INVITE that came from an address: whose address it is, which number matched or\n" +
-			"was nearest and what differed, and where the call would go. It reads the configuration and sends nothing.\n\n" +
-			"Exit status: 0 the call would be taken; 3 it would be refused; 1 the tool failed; 2 usage.",
+		Use:   "explain --call-id X | --invite FILE --source IP:PORT",
+		Short: "Say why a call was taken, routed or refused, or what would become of an INVITE",
+		Long: "With --call-id, ask the running daemon for the story of a call, running or ended: what was tried, how it ended, why it was\n" +
+			"refused, and its messages.\n\n" +
+			"With --invite, say what the edge would do with an INVITE that came from an address: whose address it is, which number\n" +
+			"matched or was nearest and what differed, which routes there are and why some are passed over, and how the call would\n" +
+			"be written there. It reads the configuration and sends nothing.\n\n" +
+			"Exit status: 0 the call is known, or would be taken; 3 it is not, or would be refused; 1 the tool failed; 2 usage.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case callID != "" && (invite != "" || source != ""):
+				return &usageError{cmd.CommandPath(), errors.New("--call-id stands alone: leave out --invite and --source")}
+			case callID != "":
+				story, err := explainCall(cmd.Context(), file, url, callID)
+				if errors.Is(err, errNoSuchCall) {
+					return &checkError{err}
+				}
+				fmt.Fprint(cmd.OutOrStdout(), story)
+				return err
+			}
 			from, err := netip.ParseAddrPort(source)
 			if err != nil {
 				return &usageError{cmd.CommandPath(), fmt.Errorf("--source: %q is not IP:PORT", source)}
@@ -47,6 +61,8 @@ func newExplain() *cobra.Command {
 		},
 	}
 	configFlag(cmd, &file)
+	cmd.Flags().StringVar(&callID, "call-id", "", "SIP Call-ID of a call, on either side")
+	cmd.Flags().StringVar(&url, "url", "", "ask the daemon at this URL instead of the configuration's, with --call-id")
 	cmd.Flags().StringVar(&invite, "invite", "", "file with the INVITE as it was on the wire or in a trace; - for standard input")
 	cmd.Flags().StringVar(&source, "source", "", "address it came from, IP:PORT")
 	cmd.Flags().StringVar(&transport, "transport", "UDP", "UDP, TCP or TLS")
@@ -65,6 +81,14 @@ func readInvite(in io.Reader, file string) ([]byte, error) {
 // it.
 func explain(w io.Writer, s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) error {
 	gates, taken := sip.Explain(s, transport, from, text)
+	writeGates(w, gates)
+	if !taken {
+		return &checkError{errors.New("the call would be refused")}
+	}
+	return nil
+}
+
+func writeGates(w io.Writer, gates []sip.Gate) {
 	for _, g := range gates {
 		mark := "✓"
 		switch {
@@ -75,8 +99,4 @@ func explain(w io.Writer, s *trunks.Snapshot, transport string, from netip.AddrP
 		}
 		fmt.Fprintf(w, "%s %-8s %s\n", mark, g.Name, g.Why)
 	}
-	if !taken {
-		return &checkError{errors.New("the call would be refused")}
-	}
-	return nil
 }

@@ -28,7 +28,7 @@ func newHealthcheck() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if url, err = readyURL(c.HTTP.Listen); err != nil {
+				if url, err = daemonURL(c.HTTP.Listen, "/readyz"); err != nil {
 					return err
 				}
 			}
@@ -42,8 +42,8 @@ func newHealthcheck() *cobra.Command {
 	return cmd
 }
 
-// readyURL is where a daemon listening on listen is asked from its own host.
-func readyURL(listen string) (string, error) {
+// daemonURL is where a daemon listening on listen is asked for path from its own host.
+func daemonURL(listen, path string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "", errors.New("http.listen is empty: there is nobody to ask")
@@ -54,7 +54,7 @@ func readyURL(listen string) (string, error) {
 	case "::":
 		host = "::1"
 	}
-	return "http://" + net.JoinHostPort(host, port) + "/readyz", nil
+	return "http://" + net.JoinHostPort(host, port) + path, nil
 }
 
 // askReady returns nil if url answers 200, and a checkError with the daemon's words if it answers anything else.

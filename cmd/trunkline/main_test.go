@@ -89,11 +89,11 @@ func TestReadyURLAsksTheHostItself(t *testing.T) {
 		"[::]:8080":        "http://[::1]:8080/readyz",
 		"[2001:db8::1]:80": "http://[2001:db8::1]:80/readyz",
 	} {
-		if got, err := readyURL(listen); err != nil || got != want {
+		if got, err := daemonURL(listen, "/readyz"); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", listen, got, err, want)
 		}
 	}
-	if _, err := readyURL(""); err == nil {
+	if _, err := daemonURL("", "/readyz"); err == nil {
 		t.Error("without http.listen there is nobody to ask, but no error")
 	}
 }

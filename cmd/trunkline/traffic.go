@@ -83,7 +83,7 @@ func (t traffic) Explain(_ context.Context, s api.Scope, transport string, from 
 	if err != nil {
 		return api.Explanation{}, err
 	}
-	gates, taken := sip.Explain(own, transport, from, invite)
+	gates, taken := t.d.edge.Explain(own, transport, from, invite)
 	e := api.Explanation{Taken: taken, Gates: make([]api.Gate, len(gates))}
 	for i, g := range gates {
 		e.Gates[i] = api.Gate{Gate: g.Name, Passed: g.Passed, Why: g.Why}
