@@ -247,11 +247,21 @@ type Agent struct {
 	Forwarding      bool          `yaml:"forwarding"`      // it may send on calls of others that were diverted from its own numbers
 	MaxCalls        *int          `yaml:"max_calls"`       // calls in progress with this agent; nil: no limit
 
+	Toll Toll `yaml:"toll"`
+
 	AuthUser         string `yaml:"auth_user"` // digest user name by which it is known from any address, and by which it registers; empty: only by address
 	AuthPassword     Secret `yaml:"auth_password"`
 	AuthPasswordFile string `yaml:"auth_password_file"`
 
 	Media PartyMedia `yaml:"media"`
+}
+
+// Toll guards against calls that cost more than they should: a stolen password, a looping application.
+type Toll struct {
+	Countries      []string `yaml:"countries"`        // first digits that called numbers must have, as 1 or 44; empty: any
+	Premium        bool     `yaml:"premium"`          // whether premium rate, satellite and shared cost numbers may be called
+	CallsPerMinute int      `yaml:"calls_per_minute"` // outbound calls in any rolling minute; 0: no limit
+	MinutesPerDay  int      `yaml:"minutes_per_day"`  // of answered outbound calls in a day of UTC; 0: no limit
 }
 
 // Destination is one SIP address of an agent.

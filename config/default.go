@@ -90,7 +90,7 @@ const (
 
 // DefaultAgent is an agent of which only the name must be given.
 func DefaultAgent() Agent {
-	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Transfer: TransferHandle, Media: defaultPartyMedia}
+	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Transfer: TransferHandle, Media: defaultPartyMedia, Toll: Toll{Countries: []string{}}}
 }
 
 // defaultDestination is a destination of which only the URI must be given.

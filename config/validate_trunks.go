@@ -187,7 +187,18 @@ func (l *loader) validateAgent(path string, a *Agent) {
 	l.validateSession(path, a.SessionExpires, a.MinSE)
 	l.optionalCount(path+".max_calls", a.MaxCalls)
 	l.validateCredentials(path, a.AuthUser, a.AuthPassword, a.AuthPasswordFile)
+	l.validateToll(path+".toll", a.Toll)
 	l.validatePartyMedia(path+".media", a.Media)
+}
+
+func (l *loader) validateToll(path string, t Toll) {
+	for i, code := range t.Countries {
+		if code == "" || len(code) > 15 || code[0] == '0' || strings.Trim(code, "0123456789") != "" {
+			l.bad(at(path+".countries", i), "%s is not the beginning of a number in E.164 form", quoteShort(code))
+		}
+	}
+	l.whole(path+".calls_per_minute", t.CallsPerMinute, 0, 100_000)
+	l.whole(path+".minutes_per_day", t.MinutesPerDay, 0, 10_000_000)
 }
 
 func (l *loader) validatePartyMedia(path string, m PartyMedia) {

@@ -107,6 +107,11 @@ func (c *session) sit(now time.Time) *trunks.Refusal {
 	c.onAgent = true
 	if c.direction == trunks.OutboundCall {
 		c.caller.agent = c.route.Agent
+		if !c.emergency {
+			if r := c.route.Agent.Spend(now); r != nil {
+				return r
+			}
+		}
 		return c.takeTrunk(now)
 	}
 	c.caller.trunk, c.callee.agent = c.route.Trunk, c.route.Agent
@@ -115,6 +120,14 @@ func (c *session) sit(now time.Time) *trunks.Refusal {
 	}
 	c.onTrunk = true
 	return nil
+}
+
+// talk books that an agent's call was answered.
+func (c *session) talk(now time.Time) {
+	if c.direction == trunks.OutboundCall && !c.talking {
+		c.talking = true
+		c.route.Agent.Answered(now)
+	}
 }
 
 // found is where an INVITE may go, or why not.
@@ -136,6 +149,9 @@ func (s *shard) findRoute(from trunks.Principal) (f found) {
 		f.called, f.number = admit.Numbers(&s.in, true)
 		f.emergency = s.edge.isEmergency(f.called)
 		f.route, f.refusal = Outbound(snapshot, from.Agent, &s.in)
+		if f.refusal == nil && !f.emergency {
+			f.refusal = f.route.Barred(f.called)
+		}
 		return f
 	}
 	f.direction = trunks.InboundCall
@@ -257,6 +273,7 @@ func (c *session) respondWith(now time.Time, r response, b []byte) {
 	}
 	c.kept = nil
 	if r.status < 300 {
+		c.talk(now)
 		if c.counts != nil {
 			c.countIn(&c.counts.answered)
 		}

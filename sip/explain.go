@@ -102,6 +102,9 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 	if refusal != nil {
 		return stop("route", "%v", refusal)
 	}
+	if r := route.Barred(called); r != nil {
+		return stop("toll", "%v; an emergency call passes; the caller hears 403", r)
+	}
 	outbound, left := x.outbound(&m, route, called)
 	gates = append(gates, outbound...)
 	if !left {

@@ -62,6 +62,9 @@ func (c *session) finish(now time.Time) {
 	if s.edge.options.Records != nil {
 		s.edge.options.Records.Record(c.callRecord(&r))
 	}
+	if c.talking {
+		c.route.Agent.Ended(r.Answer, r.End)
+	}
 	c.countEnd(&r)
 	s.logEnd(c, &r)
 	s.ended.add(c)

@@ -96,6 +96,7 @@ type session struct {
 	onTrunk    bool // a channel of the trunk is held
 	onAgent    bool // a channel of the agent is held
 	finished   bool
+	talking    bool // the agent's minutes run
 }
 
 // leg is one side of a call.

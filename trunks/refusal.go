@@ -22,9 +22,11 @@ const (
 	Overload                // the process has more to do than it can
 	Draining                // the process is about to stop
 	TrunkDown               // every trunk the call could take is down
+	TollBarred              // the agent may not call numbers like this
+	TollSpent               // the agent has called as much as it may
 )
 
-var reasonLabels = [...]string{"none", "no_trunk", "bad_source", "bad_auth", "flood", "no_route", "number_unverified", "limit_cps", "limit_channels", "overload", "draining", "trunk_down"}
+var reasonLabels = [...]string{"none", "no_trunk", "bad_source", "bad_auth", "flood", "no_route", "number_unverified", "limit_cps", "limit_channels", "overload", "draining", "trunk_down", "toll_barred", "toll_spent"}
 
 // String returns the label.
 func (r Reason) String() string {
@@ -56,6 +58,7 @@ type Refusal struct {
 	E164   string         // User in the form it was looked up by
 	Passed []Passed       // routes that were considered, when none was left
 
+	why      string    // of a toll
 	snapshot *Snapshot // for what was nearest; nil: not told
 }
 
@@ -85,6 +88,10 @@ func (r *Refusal) Detail() string {
 			return fmt.Sprintf("trunk %s is at its cps_limit of %v", r.Trunk.Name, *r.Trunk.CPSLimit)
 		}
 		return r.who() + " is at its cps_limit"
+	case TollBarred:
+		return fmt.Sprintf("%s may not call %s: %s", r.who(), r.E164, r.why)
+	case TollSpent:
+		return r.who() + " may not call now: " + r.why
 	case LimitChannels:
 		return r.who() + " is at its max_calls" + r.limit()
 	case Overload:

@@ -96,7 +96,7 @@ func TestEveryReasonHasALabelAndASentence(t *testing.T) {
 			t.Errorf("%s: %s", r, detail)
 		}
 	}
-	if len(labels) != 11 || Reason(200).String() != "unknown" || NoReason.String() != "none" {
+	if len(labels) != 13 || Reason(200).String() != "unknown" || NoReason.String() != "none" {
 		t.Errorf("labels: %v", labels)
 	}
 	s := build(t, `{trunks: [{name: a, server: 192.0.2.1, max_calls: 10, cps_limit: 0.5}], agents: [{name: app}]}`, nil)

@@ -57,8 +57,9 @@ type Number struct {
 
 // usage counts calls in progress. It belongs to a name, not to a snapshot.
 type usage struct {
-	calls atomic.Int64
-	heard atomic.Int64 // when a request last came; nanoseconds of Unix time, 0: never
+	calls    atomic.Int64
+	spending spending     // of an agent
+	heard    atomic.Int64 // when a request last came; nanoseconds of Unix time, 0: never
 }
 
 // Acquire counts one more call in progress on t, and reports false without counting when max_calls is reached.

@@ -230,6 +230,26 @@ func Costly(number string) (kind string, yes bool) {
 	return "", false
 }
 
+// CostlyDigits is Costly for the digits of a number without its plus, on the way of a call: it does not allocate.
+func CostlyDigits(digits []byte) (kind string, yes bool) {
+	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' {
+		return "", false
+	}
+	for _, n := range costlyByDigit()[digits[0]-'0'] {
+		if len(digits) >= len(n.Prefix) && string(digits[:len(n.Prefix)]) == n.Prefix {
+			return n.Kind, true
+		}
+	}
+	return "", false
+}
+
+var costlyByDigit = sync.OnceValue(func() (by [10][]costlyNumbers) {
+	for _, n := range costly() {
+		by[n.Prefix[0]-'0'] = append(by[n.Prefix[0]-'0'], n)
+	}
+	return by
+})
+
 //go:embed costly.yaml
 var costlyYAML []byte
 
