@@ -261,7 +261,7 @@ func (r *remote) send(ctx context.Context, method, path string, body any, accept
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	if method == http.MethodPost {
+	if method == http.MethodPost && accept == "application/json" { // a stream cannot be played again
 		request.Header.Set("Idempotency-Key", "cli-"+rand.Text())
 	}
 	response, err := r.http.Do(request)
