@@ -426,7 +426,11 @@ func (c *session) requestFailed(now time.Time, serial uint16, f transaction.Fail
 // re-INVITE, whose 2xx may come again.
 func (c *session) answered(now time.Time, p *pending, ev call.Event) {
 	if p.own {
+		held := *p
 		c.remove(p.serial)
+		if held.method == call.NOTIFY {
+			c.notified(now, held)
+		}
 		return
 	}
 	held := *p
