@@ -284,7 +284,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	d.keeper = register.New(d.edge, d.log)
 	d.watcher = health.New(d.edge)
 	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver, Target: c.Probe.Target, Rate: c.Probe.Rate, RingLimit: c.Probe.RingLimit.D()})
-	d.verifier = probe.NewVerifier(probe.VerifierOptions{Prober: d.prober, Log: d.log,
+	d.verifier = probe.NewVerifier(probe.VerifierOptions{Prober: d.prober, Log: d.log, Drifted: d.drifted,
 		Trunks: c.Probe.Interval.D(), Numbers: c.Probe.NumberInterval.D()})
 	err = registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher, d.registrar)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"trunkline/sip/probe"
 	"trunkline/store"
 	"trunkline/trunks"
 	"trunkline/trunks/account"
@@ -80,6 +81,12 @@ func (d *daemon) look() (l notice.Look) {
 		l.Paces = append(l.Paces, notice.Pace{Key: name, Trunks: members[name], Limit: s.Limit.Rate, Delayed: s.Counts.Delayed, Refused: s.Counts.Rejected})
 	}
 	return l
+}
+
+// drifted hears of checks whose verdict changed.
+func (d *daemon) drifted(x probe.Drift) {
+	d.board.Drifted(notice.Drift{Trunk: x.Trunk, Number: x.Number, Check: string(x.Now.Check), Was: string(x.Was), Now: string(x.Now.Verdict),
+		Code: string(x.Now.Code), Message: x.Now.Message, Fix: x.Now.Fix})
 }
 
 // recorder lets the edge write to the store and to the board without knowing them.

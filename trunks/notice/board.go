@@ -37,6 +37,14 @@ type Pace struct {
 	Delayed, Refused uint64  // calls, since the start
 }
 
+// Drift is a check of a trunk, or of one of its numbers, that came to another verdict for good.
+type Drift struct {
+	Trunk              string // its name in the engine
+	Number             string // empty: of the trunk
+	Check, Was, Now    string
+	Code, Message, Fix string // of the verdict now
+}
+
 // Options of a Board. Write and Look are required.
 type Options struct {
 	Write   func(ctx context.Context, events []account.Event) error // all of them or none
@@ -46,7 +54,7 @@ type Options struct {
 	Log     *slog.Logger // nil: nothing is logged
 }
 
-// Board collects. CallEnded and Belong may be called from any goroutine.
+// Board collects. CallEnded, Drifted and Belong may be called from any goroutine.
 type Board struct {
 	o      Options
 	owners atomic.Pointer[Owners]
@@ -95,6 +103,13 @@ func (b *Board) CallEnded(r *trunks.CallRecord) {
 		return
 	}
 	b.put(callEnded(org, r))
+}
+
+// Drifted takes note of a check. It does not wait.
+func (b *Board) Drifted(d Drift) {
+	if org := b.owners.Load().Trunks[d.Trunk]; org != "" {
+		b.put(checkChanged(org, d, time.Now()))
+	}
 }
 
 // put queues events; those that do not fit are dropped.

@@ -87,6 +87,21 @@ func TestCallsAreToldToTheirOrganization(t *testing.T) {
 	})
 }
 
+func TestDriftIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{}
+		b, stop := running(t, d, nothing, 0)
+		b.Drifted(Drift{Trunk: "credential:ab", Number: "+15550000001", Check: "inbound_reachable", Was: "pass", Now: "fail", Code: "silence", Message: "m", Fix: "f"})
+		b.Drifted(Drift{Trunk: "carrier", Check: "inbound_reachable"}) // the file's
+		time.Sleep(time.Second)
+		stop()
+		want := `{"check":"inbound_reachable","code":"silence","fix":"f","from":"pass","message":"m","number":"+15550000001","to":"fail","trunk":"credential:ab"}`
+		if got := d.all(); len(got) != 1 || got[0].Org != "org2" || got[0].Type != CheckChanged || got[0].Subject != "sip_credential/ab" || string(got[0].Data) != want {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestStates(t *testing.T) {
 	var m memory
 	at := time.Unix(0, 0)

@@ -13,6 +13,7 @@ import (
 const (
 	RegistrationChanged = "trunk.registration_changed"
 	HealthChanged       = "trunk.health_changed"
+	CheckChanged        = "trunk.check_changed"
 	Throttled           = "cps.throttled"
 	CallEnded           = "call.ended"
 )
@@ -89,6 +90,12 @@ func (m *memory) throttled(now time.Time, seen []Pace, owners Owners) (events []
 	}
 	m.paces = paces
 	return events
+}
+
+// checkChanged is the event of a check that came to another verdict for good.
+func checkChanged(org string, d Drift, at time.Time) account.Event {
+	return event(org, CheckChanged, subject(d.Trunk), at, map[string]any{"trunk": d.Trunk, "number": orNull(d.Number), "check": d.Check, "from": d.Was, "to": d.Now,
+		"code": orNull(d.Code), "message": orNull(d.Message), "fix": orNull(d.Fix)})
 }
 
 // callEnded is the event of a call's end.
