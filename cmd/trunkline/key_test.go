@@ -63,7 +63,7 @@ func TestKeysAndDatabasesWithoutADaemon(t *testing.T) {
 	if id == nil || strings.Contains(listed, raw) || !strings.Contains(listed, raw[:15]) || !strings.Contains(listed, `"is_active": true`) {
 		t.Fatalf("list: %s", listed)
 	}
-	run(exitError, "key", "revoke", id[1], "--org", "other") // another organization's key does not exist
+	run(exitNotFound, "key", "revoke", id[1], "--org", "other") // another organization's key does not exist
 	run(exitOK, "key", "revoke", id[1], "--org", "acme")
 	run(exitOK, "key", "revoke", id[1], "--org", "acme") // Q-09
 	if listed := run(exitOK, "key", "list", "--org", "acme", "-o", "yaml"); !strings.Contains(listed, "is_active: false") {
