@@ -15,23 +15,25 @@ import (
 	"trunkline/trunks"
 )
 
-// BenchmarkWholeCall passes inbound calls through the edge: INVITE, 100, 180, 200, ACK, BYE, 200, thirteen messages, with
+// BenchmarkWholeCall passes calls through the edge, inbound or outbound: INVITE, 100, 180, 200, ACK, BYE, 200, thirteen messages, with
 // admission, routing, both transactions and dialogs, the record, the trace and the metrics, but without sockets. The time and
 // allocations of the two parties are in the figure; they copy a dozen header lines.
 func BenchmarkWholeCall(b *testing.B) {
 	for _, variant := range []struct {
-		name  string
-		trace int
+		name   string
+		trace  int
+		config string
 	}{
-		{"trace", 64 << 20},
-		{"no-trace", 0},
+		{"trace", 64 << 20, inbound},
+		{"no-trace", 0, inbound},
+		{"outbound", 64 << 20, outbound},
 	} {
-		b.Run(variant.name, func(b *testing.B) { wholeCalls(b, variant.trace) })
+		b.Run(variant.name, func(b *testing.B) { wholeCalls(b, variant.trace, variant.config) })
 	}
 }
 
-func wholeCalls(b *testing.B, trace int) {
-	snapshot := buildSnapshot(b)
+func wholeCalls(b *testing.B, trace int, text string) {
+	snapshot := buildSnapshot(b, text)
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
 	p := &parties{b: b, stop: stop, now: time.Now(), pace: time.Millisecond, more: b.Loop}
@@ -67,7 +69,7 @@ func TestMemoryFollowsLiveCalls(t *testing.T) {
 	defer stop()
 	p := &parties{b: t, stop: stop, now: time.Now(), pace: 20 * time.Millisecond}
 	records := new(recordCount)
-	edge, err := sip.New(sip.Options{Network: memory{p}, Trunks: buildSnapshot(t), Records: records, UserAgent: "Trunkline", Trace: 1 << 20})
+	edge, err := sip.New(sip.Options{Network: memory{p}, Trunks: buildSnapshot(t, inbound), Records: records, UserAgent: "Trunkline", Trace: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,14 +109,25 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-func buildSnapshot(b testing.TB) *trunks.Snapshot {
-	b.Helper()
-	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
+// The caller is the trunk and the callee the agent, or the other way.
+const (
+	inbound = `
 media: {relay: false}
 trunks: [{name: carrier, server: "127.0.0.2:5070", source_addresses: [127.0.0.2]}]
 agents: [{name: app, destinations: [{uri: "sip:127.0.0.3:5080;transport=udp"}], source_addresses: [127.0.0.3]}]
 numbers: [{number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_agent: app}]
-`})
+`
+	outbound = `
+media: {relay: false}
+trunks: [{name: carrier, server: "127.0.0.3:5080", source_addresses: [127.0.0.3]}]
+agents: [{name: app, destinations: [{uri: "sip:127.0.0.2:5070;transport=udp"}], source_addresses: [127.0.0.2]}]
+numbers: [{number: "+14155550100", trunk: carrier, inbound_agent: app, outbound_agent: app}]
+`
+)
+
+func buildSnapshot(b testing.TB, text string) *trunks.Snapshot {
+	b.Helper()
+	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + text})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -145,6 +158,7 @@ type parties struct {
 	pace time.Duration // between calls
 
 	step           step
+	ended          bool
 	calls          int
 	sent, received int    // messages, as the edge sees them
 	toCallee       []byte // last request to the callee
@@ -188,7 +202,11 @@ func (p *parties) Send(f transport.Flow, message []byte, _ uint64) error {
 
 // Receive plays the next step of the call at hand.
 func (p *parties) Receive(time.Duration) (transport.Packet, bool) {
+	if p.ended {
+		return transport.Packet{}, false
+	}
 	if p.step == callerInvites && (p.b.Failed() || !p.more()) {
+		p.ended = true // an edge that stops looks for more once
 		p.stop()
 		return transport.Packet{}, false
 	}

@@ -147,6 +147,9 @@ func (c *session) nextTarget(now time.Time) (target, bool) {
 	return target{}, false
 }
 
+// uriExtras is what stands in a Request-URI and a To beside user and host.
+const uriExtras = "sip:@;user=phone<sip:@;user=phone>"
+
 // trunkTarget addresses the called number at the trunk's domain. Where the trunk is
 // registered comes first.
 func (c *session) trunkTarget(now time.Time) (target, bool) {
@@ -167,9 +170,10 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 	called := c.shard.dialled(t, c.called)
 	out := target{proto: proto, addr: t.Servers[next], peer: c.shard.edge.ways.Load().peers.byTrunk[t.Name]}
 	party := calledParty(t, called, c.tel)
-	out.uri = party.AppendURI(nil)
+	text := party.AppendURI(make([]byte, 0, 2*len(called)+len(party.Host)+len(t.Domain)+len(uriExtras)))
+	out.uri = text[:len(text):len(text)]
 	party.Host = t.Domain
-	out.to = rewrite.AppendTo(nil, party)
+	out.to = rewrite.AppendTo(text[len(text):], party)
 	if admit.IsSOS(c.called) {
 		out = c.sosTarget(out)
 	}

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"slices"
 
 	"trunkline/sip/wire"
 )
@@ -58,6 +59,7 @@ func IsNumber(user []byte) bool {
 // caller's display name and the party. A caller who withholds their identity
 // (private) is nobody, and an anonymous one stays so.
 func AppendFrom(b []byte, from wire.Address, p Party, private bool) []byte {
+	b = slices.Grow(b, len(anonymousFrom)+len(from.Display)+len(p.User)+len(p.Host))
 	uri, err := wire.ParseURI(from.URI)
 	hidden := err == nil && bytes.EqualFold(uri.Host, anonymous)
 	if private && !hidden {
