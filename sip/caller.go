@@ -155,7 +155,7 @@ func (s *shard) findRoute(from trunks.Principal) (f found) {
 		return f
 	}
 	f.direction = trunks.InboundCall
-	f.route, f.called, f.refusal = Inbound(snapshot, f.from, &s.in)
+	f.route, f.called, f.refusal = Inbound(snapshot, f.from, s.at.Proto.String(), s.at.Remote, &s.in)
 	if f.refusal == nil {
 		f.from = f.route.Trunk
 	}

@@ -88,7 +88,7 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 	pass("message", "valid")
 	called, _ := admit.Numbers(&m, true)
 	if principal.Trunk != nil {
-		route, called, refusal := Inbound(s, principal.Trunk, &m)
+		route, called, refusal := Inbound(s, principal.Trunk, transport, from, &m)
 		if refusal != nil {
 			return stop("route", "%v", refusal)
 		}

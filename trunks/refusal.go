@@ -60,6 +60,7 @@ type Refusal struct {
 
 	why      string    // of a toll
 	snapshot *Snapshot // for what was nearest; nil: not told
+	foreign  bool      // the number's trunk shares sources with Trunk, but not this one
 }
 
 // Detail is one sentence that names what was looked for, what was nearest and the one thing that differed. It may look at
@@ -177,7 +178,7 @@ func (r *Refusal) routeDetail() string {
 		return fmt.Sprintf("called number %s is not listed%s", r.looked(), r.nearest())
 	case r.Agent != nil:
 		return "no number was dialled"
-	case n.Trunk.group != groupOf(r.Trunk):
+	case n.Trunk.group != groupOf(r.Trunk) || r.foreign:
 		return fmt.Sprintf("number %s belongs to trunk %s, but the call came from %s", n.E164, n.Trunk.Name, r.who())
 	case n.Inbound == nil:
 		return fmt.Sprintf("number %s has no inbound_agent", n.E164)

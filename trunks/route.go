@@ -20,6 +20,15 @@ func (s *Snapshot) Inbound(t *Trunk, called []byte) (Route, *Refusal) {
 	return Route{Trunk: n.Trunk, Agent: n.Inbound, Number: n}, nil
 }
 
+// Foreign refuses a call to n that came from where t calls from but n's trunk does not. Trunks whose sources overlap are told
+// apart by the number called, and that goes only as far as they overlap: else whoever lists his own address beside a
+// carrier's could call the numbers of everybody else at that carrier.
+func (s *Snapshot) Foreign(t *Trunk, n *Number, called []byte) *Refusal {
+	r := s.refuse(NoRoute, Principal{Trunk: t}, n, called, []byte(n.E164))
+	r.foreign = true
+	return r
+}
+
 // Outbound routes a call that came from a with the caller identity caller, a raw user part: it must be a number that a
 // may use, and one of the number's routes carries the call to called, the raw user part dialled. The number may belong to another
 // agent whose sources overlap those of a, and Route.Agent is then that one. It does not allocate unless it refuses.

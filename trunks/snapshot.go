@@ -283,6 +283,7 @@ func (b *builder) addRegistrar(t *Trunk) {
 		at := config.Source{Prefix: netip.PrefixFrom(a, a.BitLen())}
 		if !seen[a] && !b.sources.claimed(at) {
 			b.sources = append(b.sources, source{written: at, at: at, principal: Principal{Trunk: t}, implied: true})
+			t.sources = append(t.sources, at)
 		}
 		seen[a] = true
 	}
