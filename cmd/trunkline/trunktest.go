@@ -114,11 +114,15 @@ func testTrunk(ctx context.Context, cmd *cobra.Command, f trunkFlags) error {
 		steps = out
 	}
 	r := probe.Request{Config: &c, Provider: f.provider, From: f.from, To: f.to, Number: f.inbound, Bind: f.bind && f.inbound != "",
-		Timeout: f.timeout, Messages: f.output == "ladder", Progress: newStepPrinter(steps).print}
+		Timeout: f.timeout, Messages: f.output == "ladder"}
+	printer := newStepPrinter(steps)
+	defer printer.end()
+	r.Progress = printer.print
 	if f.discover {
 		return discover(ctx, prober, r, out, f.output)
 	}
 	report, err := prober.Run(ctx, r)
+	printer.end()
 	if wrong, ok := errors.AsType[*probe.RequestError](err); ok {
 		return usage(fmt.Errorf("%s: %s", flagOf[wrong.Field], wrong.Problem))
 	}
@@ -138,10 +142,13 @@ func testTrunk(ctx context.Context, cmd *cobra.Command, f trunkFlags) error {
 	default:
 		printReport(out, report)
 	}
-	if !report.Passed() {
-		return &checkError{errors.New("the trunk did not pass")}
+	switch report.Verdict {
+	case probe.Pass:
+		return nil
+	case probe.Inconclusive:
+		return &checkError{errors.New("nothing failed, but nothing was proven either: give --auth-user, --to or --inbound")}
 	}
-	return nil
+	return &checkError{errors.New("the trunk did not pass")}
 }
 
 // flagOf names the flags that fill a request's fields.
@@ -307,6 +314,7 @@ var marks = map[probe.Verdict]string{probe.Pass: "✓", probe.Fail: "✗", probe
 type stepPrinter struct {
 	w    io.Writer
 	live bool // a person watches
+	last string
 }
 
 func newStepPrinter(w io.Writer) *stepPrinter {
@@ -327,6 +335,13 @@ func (p *stepPrinter) wait() {
 	}
 }
 
+// end clears the line of a step that does not come.
+func (p *stepPrinter) end() {
+	if p.live {
+		fmt.Fprint(p.w, " \r")
+	}
+}
+
 func (p *stepPrinter) print(s probe.Step) {
 	mark := marks[s.Verdict]
 	if p.live && os.Getenv("NO_COLOR") == "" {
@@ -337,7 +352,8 @@ func (p *stepPrinter) print(s probe.Step) {
 		fmt.Fprintf(p.w, " (%s)", took(s.Duration.D()))
 	}
 	fmt.Fprintln(p.w)
-	if s.Code != "" && s.Fix != "" {
+	if explained := string(s.Code) + s.Fix; s.Code != "" && s.Fix != "" && explained != p.last {
+		p.last = explained
 		fmt.Fprintf(p.w, "              cause: %s\n              fix:   %s\n", s.Code, s.Fix)
 	}
 	p.wait()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,7 +12,9 @@ import (
 	"time"
 
 	"trunkline/internal/carrier"
+	"trunkline/sip/digest"
 	"trunkline/sip/probe"
+	"trunkline/sip/wire"
 )
 
 const (
@@ -196,5 +200,103 @@ func TestWorkingTrunk(t *testing.T) {
 			t.Errorf("shape %d: billed %s", shape, c.Billed())
 		}
 		c.Close()
+	}
+}
+
+// TestDiscover: transport and number format are found, and what is printed can be saved and works.
+func TestDiscover(t *testing.T) {
+	c, err := carrier.Start(t.Context(), carrier.Options{Listen: netip.MustParseAddrPort("127.0.0.2:0"), User: "alice", Password: "secret",
+		Transport: "tcp", Callers: []string{ownNumber[1:]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	args := []string{"trunk", "test", "--server", c.Addr().String(), "--domain", "carrier.example", "--auth-user", "alice",
+		"--auth-password-file", writeFile(t, "password", "secret\n"), "--from", ownNumber, "--to", friendNumber, "--timeout", "500ms", "--discover"}
+	status, out, talk := command(t, args...)
+	if status != exitOK || !strings.Contains(out, "transport: tcp\n") || !strings.Contains(out, "number_format: digits\n") || strings.Contains(out, "secret\"") {
+		t.Errorf("exit status %d\n%s%s", status, out, talk)
+	}
+	if c.Billed() != 0 {
+		t.Errorf("billed %s", c.Billed())
+	}
+	c.SetFaults(carrier.Faults{WrongDigest: true, UnknownUser: true})
+	if status, out, talk = command(t, args...); status != exitCheckFailed {
+		t.Errorf("exit status %d\n%s%s", status, out, talk)
+	}
+	if n := strings.Count(out, "- try"); n > 4 { // one over UDP, where nobody answers; three over TCP, where a 403 may mean the password
+		t.Errorf("%d settings are tried with a password that is refused: that may lock the account\n%s", n, out)
+	}
+}
+
+// TestLadder: what is sent for a call that is given up stands in the ladder, the CANCEL and the ACK too.
+func TestLadder(t *testing.T) {
+	c, err := carrier.Start(t.Context(), carrier.Options{Listen: netip.MustParseAddrPort("127.0.0.2:0"), User: "alice", Password: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	status, out, talk := command(t, "trunk", "test", "--server", c.Addr().String(), "--auth-user", "alice",
+		"--auth-password-file", writeFile(t, "password", "secret\n"), "--to", friendNumber, "-o", "ladder")
+	at := 0
+	for _, want := range []string{"OPTIONS", "INVITE", "407", "ACK", "INVITE", "180", "CANCEL", "200 OK (CANCEL)", "487", "ACK"} {
+		i := strings.Index(out[at:], want)
+		if i < 0 {
+			t.Fatalf("exit status %d, no %s in the rest of the ladder\n%s%s", status, want, out, talk)
+		}
+		at += i + len(want)
+	}
+}
+
+// TestBindingIsPutBack: who was bound before the test is bound after it, and calls go there.
+func TestBindingIsPutBack(t *testing.T) {
+	c, err := carrier.Start(t.Context(), carrier.Options{Listen: netip.MustParseAddrPort("127.0.0.2:0"), User: "alice", Password: "secret", DIDs: []string{ownNumber}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	bind(t, c.Addr(), "<sip:phone@127.0.0.3:5999>")
+	before, ok := c.Registered("alice")
+	if !ok {
+		t.Fatal("the other device is not bound")
+	}
+	status, out, talk := command(t, "trunk", "test", "--server", c.Addr().String(), "--domain", "carrier.example", "--auth-user", "alice",
+		"--auth-password-file", writeFile(t, "password", "secret\n"), "--register", "--inbound", ownNumber)
+	if status != exitOK {
+		t.Errorf("exit status %d\n%s%s", status, out, talk)
+	}
+	if after, _ := c.Registered("alice"); after != before {
+		t.Errorf("bound is %q, was %q\n%s", after, before, out)
+	}
+}
+
+// bind registers a contact as another device of alice's.
+func bind(t *testing.T, registrar netip.AddrPort, contact string) {
+	t.Helper()
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(registrar))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	cache, attempt := digest.NewCache(digest.Credentials{Username: "alice", Password: "secret"}, 0), digest.Attempt{}
+	for seq := range 2 {
+		b := fmt.Appendf(nil, "REGISTER sip:carrier.example SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKphone%d;rport\r\nMax-Forwards: 70\r\n"+
+			"From: <sip:alice@carrier.example>;tag=p\r\nTo: <sip:alice@carrier.example>\r\nCall-ID: phone\r\nCSeq: %[2]d REGISTER\r\nContact: %s\r\nExpires: 600\r\n",
+			conn.LocalAddr(), seq+1, contact)
+		b = wire.AppendBody(cache.Authorize(b, time.Now(), "REGISTER", []byte("sip:carrier.example"), &attempt), "", nil)
+		if _, err := conn.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		buf, m := make([]byte, 4096), new(wire.Message)
+		n, err := conn.Read(buf)
+		if err != nil || m.Parse(buf[:n]) != nil {
+			t.Fatalf("%v: %s", err, buf[:n])
+		}
+		if m.Status == 401 {
+			if err := cache.Challenged(time.Now(), m, &attempt); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

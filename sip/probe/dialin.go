@@ -147,7 +147,9 @@ func judgeAbsence(o outcome, v judgement) finding {
 		return fails(DidNotArrive, "the carrier has the call (100 Trying) but did not send it here in time")
 	case o.err != nil:
 	case o.code < 300:
-		return elsewhere("is answered by somebody else")
+		f := elsewhere("is answered by somebody else")
+		f.message += "; it was ended with a BYE at once, and may be charged"
+		return f
 	case o.code == 487 && o.rang:
 		return fails(RoutedElsewhere, "the number rings somewhere else: the call did not come in here")
 	case o.code == 487:

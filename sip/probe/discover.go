@@ -45,6 +45,10 @@ type cell struct {
 // mostCells bounds a sweep.
 const mostCells = 24
 
+// mostRefused is how many tries may be refused without a reason: each may have been
+// the password, and more of them lock accounts.
+const mostRefused = 3
+
 // Discover tries transport × SRV or address × number format × From, and stops at
 // the first set that passes; a wrong password ends it at once, since repeating it
 // may lock the account. Where a server does not answer at all nothing more is tried
@@ -56,6 +60,7 @@ func (p *Prober) Discover(ctx context.Context, r Request) (Discovery, error) {
 	}
 	cells := cellsOf(*r.Config, r.From != "" || r.Number != "", r.To != "" || r.Number != "" || p.options.Target != "")
 	d := Discovery{Cells: len(cells), Best: Result{Verdict: Skipped, Code: NotRun, Message: "nothing was tried"}}
+	refused := 0
 	dead := map[cell]bool{} // places where nobody answers
 	for _, c := range cells {
 		place := cell{transport: c.transport, server: c.server}
@@ -65,7 +70,7 @@ func (p *Prober) Discover(ctx context.Context, r Request) (Discovery, error) {
 		one := *r.Config
 		one.Transport, one.Server, one.NumberFormat = c.transport, c.server, c.format
 		asked := r
-		asked.Config, asked.quiet = &one, true
+		asked.Config, asked.sweep = &one, &d
 		if c.user {
 			asked.user = true
 		}
@@ -93,6 +98,10 @@ func (p *Prober) Discover(ctx context.Context, r Request) (Discovery, error) {
 			return d, nil
 		case worst.Code.locks():
 			return d, nil
+		case worst.Code == Forbidden: // some carriers refuse a password like that
+			if refused++; refused == mostRefused {
+				return d, nil
+			}
 		case worst.Code.unreachable():
 			dead[place] = true
 		}

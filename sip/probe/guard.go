@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"trunkline/config"
 	"trunkline/trunks"
 )
 
@@ -22,7 +23,8 @@ type guard struct {
 // place is one test call in the guard's books.
 type place struct {
 	numbers []string
-	granted func() // called without the lock, when a place that had to wait has its numbers
+	owner   *Discovery // whose tries go one after the other, though a server that was silent may still have the one before; nil: nobody's
+	granted func()     // called without the lock, when a place that had to wait has its numbers
 	state   placeState
 }
 
@@ -44,7 +46,7 @@ func (g *guard) take(p *place) bool {
 // try is take with the lock held.
 func (g *guard) try(p *place) bool {
 	for _, n := range p.numbers {
-		if g.live[n] != nil {
+		if other := g.live[n]; other != nil && (p.owner == nil || other.owner != p.owner) {
 			if g.queues == nil {
 				g.queues = map[string][]*place{}
 			}
@@ -109,28 +111,34 @@ func (g *guard) serve(number string, next []*place) []*place {
 // manners remember when servers were last sent OPTIONS.
 type manners struct {
 	mu    sync.Mutex
-	at    map[netip.AddrPort]time.Time
+	at    map[server]time.Time
 	swept time.Time
 }
 
+// server is one place that answers over one transport.
+type server struct {
+	at   netip.AddrPort
+	over config.Transport
+}
+
 // may reports whether a server may be sent OPTIONS now, and notes that it is.
-func (a *manners) may(now time.Time, server netip.AddrPort, pause time.Duration) bool {
+func (a *manners) may(now time.Time, s server, pause time.Duration) bool {
 	if pause < 0 {
 		return true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.at == nil {
-		a.at = map[netip.AddrPort]time.Time{}
+		a.at = map[server]time.Time{}
 	}
 	if now.Sub(a.swept) > pause {
 		a.swept = now
-		maps.DeleteFunc(a.at, func(_ netip.AddrPort, at time.Time) bool { return now.Sub(at) >= pause })
+		maps.DeleteFunc(a.at, func(_ server, at time.Time) bool { return now.Sub(at) >= pause })
 	}
-	if at, ok := a.at[server]; ok && now.Sub(at) < pause {
+	if at, ok := a.at[s]; ok && now.Sub(at) < pause {
 		return false
 	}
-	a.at[server] = now
+	a.at[s] = now
 	return true
 }
 

@@ -228,8 +228,8 @@ func (j *job) wants(s stage) bool {
 	blocked := j.blocked()
 	switch {
 	case s == askOptions:
-		servers := j.home.way.trunk.Servers
-		return j.r.only || len(servers) == 0 || j.p.asked.may(time.Now(), servers[j.home.way.nth%len(servers)], j.p.options.Pause)
+		servers := t.Servers
+		return j.r.only || len(servers) == 0 || j.p.asked.may(time.Now(), server{servers[j.home.way.nth%len(servers)], t.Transport}, j.p.options.Pause)
 	case j.r.only:
 		return false
 	}
@@ -330,7 +330,7 @@ const nobodysNumber = "+12025550143"
 // has room for one more.
 // ready is called just before it goes out, if it is not nil.
 func (j *job) call(now time.Time, x *exchange, numbers []string, ready func(), ended func(now time.Time, o outcome)) {
-	place := &place{numbers: numbers}
+	place := &place{numbers: numbers, owner: j.r.sweep}
 	turn := func(now time.Time) {
 		sent := false
 		leave := j.desk.Turn(now, x.side.way.trunk, turnWait, func(now time.Time, ok bool) {

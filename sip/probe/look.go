@@ -19,11 +19,11 @@ func (p *Prober) lookAround(ctx context.Context, r Request, report Report, tell 
 		return s.Verdict != Pass && (s.Code == NoResponse || s.Code == PortClosed || s.Code == ConnectionFailed || s.Code == TLSFailed)
 	})
 	answered := slices.ContainsFunc(report.Steps, func(s Step) bool { return s.Status != 0 })
-	if at < 0 || answered || r.only || r.quiet || ctx.Err() != nil || r.Trunk == nil || len(r.Trunk.Servers) == 0 {
+	if at < 0 || answered || r.only || r.sweep != nil || ctx.Err() != nil || r.Trunk == nil || len(r.Trunk.Servers) == 0 {
 		return report
 	}
 	s := Step{Name: "look around", At: time.Now().UTC()}
-	f := p.neighbours(ctx, r)
+	f := p.neighbours(ctx, r, report.Steps[at].Code)
 	f.into(&s)
 	s.Duration = Duration(time.Since(s.At))
 	report.Steps = append(report.Steps, s)
@@ -44,7 +44,7 @@ func (p *Prober) lookAround(ctx context.Context, r Request, report Report, tell 
 const lookWait = time.Second
 
 // neighbours asks the other transports at the same port, then the usual ports.
-func (p *Prober) neighbours(ctx context.Context, r Request) finding {
+func (p *Prober) neighbours(ctx context.Context, r Request, found Cause) finding {
 	t, server := r.Trunk, r.Trunk.Servers[0]
 	others := [...]config.Transport{config.UDP, config.TCP, config.TLSTransport}
 	if t.Transport == config.TLSTransport { // something took the connection
@@ -69,7 +69,7 @@ func (p *Prober) neighbours(ctx context.Context, r Request) finding {
 		}
 		return f
 	}
-	return leavesOpen(NoResponse, "no other transport answers at port %d, nor anything at the usual ports", server.Port())
+	return leavesOpen(found, "no other transport answers at port %d, nor anything at the usual ports", server.Port())
 }
 
 // answersAt asks by OPTIONS, over TLS by a handshake.

@@ -403,7 +403,7 @@ func TestUnreachable(t *testing.T) {
 		if took := time.Since(at); took > 100*time.Millisecond {
 			t.Errorf("it took %s", took)
 		}
-		const want = "OPTIONS=inconclusive/port_closed REGISTER=fail/port_closed look around=inconclusive/no_response; credentials_valid=fail/port_closed inbound_reachable=fail/port_closed outbound_authorized=fail/port_closed"
+		const want = "OPTIONS=inconclusive/port_closed REGISTER=fail/port_closed look around=inconclusive/port_closed; credentials_valid=fail/port_closed inbound_reachable=fail/port_closed outbound_authorized=fail/port_closed"
 		if got := verdicts(r); got != want {
 			t.Errorf("verdicts\n got %s\nwant %s", got, want)
 		}

@@ -35,9 +35,9 @@ type Request struct {
 	// another goroutine: there it must not block.
 	Progress func(Step)
 
-	only  bool // no more than OPTIONS
-	quiet bool // nothing is asked at neighbouring places
-	user  bool // From has the trunk's user in place of a number
+	only  bool       // no more than OPTIONS
+	sweep *Discovery // that the probe is a try of: nothing is asked at neighbouring places; nil: none
+	user  bool       // From has the trunk's user in place of a number
 }
 
 // Errors of Run and Start, beside *RequestError.
