@@ -139,6 +139,38 @@ func calledParty(t *trunks.Trunk, user []byte, tel bool) rewrite.Party {
 	return rewrite.Party{User: user, Host: HostPort(t), Phone: t.UserPhone || tel}
 }
 
+// Addressed is how a call of ours stands in its INVITE.
+type Addressed struct {
+	URI, To string // of the called number
+	From    string // URI of the caller
+	Lines   string // further header lines that say who calls
+}
+
+// Address writes a call from one number to another as calls to the trunk are
+// written. An empty caller stands for the trunk's own user.
+func Address(t *trunks.Trunk, called, caller string) Addressed {
+	number := t.Plan.Write([]byte(t.TechPrefix), []byte(called))
+	party := calledParty(t, number, false)
+	a := Addressed{URI: string(party.AppendURI(nil))}
+	party.Host = t.Domain
+	a.To = string(party.AppendURI(nil))
+	if caller == "" {
+		user := t.AuthUser
+		if user == "" {
+			user = "trunkline"
+		}
+		a.From = string(callerParty(t, wire.AppendUser(nil, user)).AppendURI(nil))
+		return a
+	}
+	own := t.Plan.Write(nil, []byte(caller))
+	a.From = string(callerParty(t, own).AppendURI(nil))
+	if t.Trusted {
+		p := rewrite.Party{User: own, Host: t.Domain, Phone: t.UserPhone}
+		a.Lines = "P-Asserted-Identity: " + string(rewrite.AppendTo(nil, p)) + "\r\n"
+	}
+	return a
+}
+
 // isTel reports whether a Request-URI is a tel URI.
 func isTel(uri []byte) bool {
 	return len(uri) > len(telScheme) && bytes.EqualFold(uri[:len(telScheme)], telScheme)

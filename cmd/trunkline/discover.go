@@ -63,6 +63,10 @@ func trunkYAML(t config.Trunk) string {
 		line("number_format", string(t.NumberFormat))
 		line("country_code", quote(t.CountryCode))
 	}
+	if t.FromUser == config.FromAuthUser {
+		line("from_user", string(t.FromUser))
+		line("trusted", "true")
+	}
 	if t.TLS.CA != "" || t.TLS.ServerName != "" {
 		b.WriteString("    tls:\n")
 		for _, key := range [...][2]string{{"ca", t.TLS.CA}, {"server_name", t.TLS.ServerName}} {

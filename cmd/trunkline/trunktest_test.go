@@ -220,6 +220,16 @@ func TestDiscover(t *testing.T) {
 	if c.Billed() != 0 {
 		t.Errorf("billed %s", c.Billed())
 	}
+	account, err := carrier.Start(t.Context(), carrier.Options{Listen: netip.MustParseAddrPort("127.0.0.2:0"), User: "alice", Password: "secret", FromUser: true, Callers: []string{ownNumber}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer account.Close()
+	status, out, talk = command(t, "trunk", "test", "--server", account.Addr().String(), "--domain", "carrier.example", "--auth-user", "alice",
+		"--auth-password-file", writeFile(t, "password", "secret\n"), "--from", ownNumber, "--to", friendNumber, "--timeout", "500ms", "--discover")
+	if status != exitOK || !strings.Contains(out, "from_user: auth_user\n    trusted: true\n") {
+		t.Errorf("exit status %d\n%s%s", status, out, talk)
+	}
 	c.SetFaults(carrier.Faults{WrongDigest: true, UnknownUser: true})
 	if status, out, talk = command(t, args...); status != exitCheckFailed {
 		t.Errorf("exit status %d\n%s%s", status, out, talk)

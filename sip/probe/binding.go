@@ -53,7 +53,9 @@ func (j *job) inForce() bool {
 // register is a REGISTER for the trunk's user.
 func (j *job) register() *exchange {
 	x := j.exchange(j.home, wire.REGISTER, j.r.Timeout)
-	x.uri, x.from, x.to = j.uri(j.home, ""), user(j.home), j.uri(j.home, user(j.home))
+	x.uri = j.uri(j.home, "")
+	x.from = j.uri(j.home, user(j.home))
+	x.to = x.from
 	return x
 }
 

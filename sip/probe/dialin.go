@@ -17,7 +17,6 @@ type dialIn struct {
 	unarm   func()
 	arrived *sip.Arrival
 	passed  *sip.Arrival // a call to the number by somebody else
-	traced  []sip.Traced
 }
 
 // arrivalWait is how long the dial-in may still come in after the carrier has ended
@@ -31,7 +30,7 @@ func (j *job) sendDialIn(now time.Time) {
 	j.begin(now, Inbound, "dial-in")
 	x := j.exchange(j.out, wire.INVITE, j.r.Timeout)
 	j.aim(x, j.r.Number)
-	x.from, x.ring, x.patient = j.caller(j.out), j.p.options.RingLimit, true
+	x.ring, x.patient = j.p.options.RingLimit, true
 	d := &dialIn{x: x}
 	j.dial = d
 	ready := func() {
@@ -60,7 +59,10 @@ func (j *job) arrived(now time.Time, a sip.Arrival) {
 		return
 	}
 	d.arrived = &a
-	d.traced = append(d.traced, sip.Traced{At: now, Flow: a.Flow, Bytes: a.Invite}, sip.Traced{At: now, Sent: true, Flow: a.Flow, Bytes: a.Response})
+	if j.r.Messages {
+		j.note(sip.Traced{At: now, Flow: a.Flow, Bytes: a.Invite})
+		j.note(sip.Traced{At: now, Sent: true, Flow: a.Flow, Bytes: a.Response})
+	}
 	j.report.Facts.Inbound = inboundCall(a)
 	if d.x.over {
 		return // its end waits for us

@@ -321,3 +321,47 @@ func TestDrift(t *testing.T) {
 		p.Close(w.Context())
 	})
 }
+
+// A test call is written as calls to the trunk are: the number's form, the prefix, who stands in From, and who is asserted.
+func TestInviteAsCallsAre(t *testing.T) {
+	for _, test := range []struct{ name, trunk, uri, to, from, asserted string }{
+		{"plain", "", "sip:+14155550100@carrier.example", "sip:+14155550100@carrier.example", "sip:+15550001234@carrier.example", ""},
+		{"digits, a prefix and user=phone", "number_format: digits, tech_prefix: \"77\", user_phone: true",
+			"sip:7714155550100@carrier.example;user=phone", "sip:7714155550100@carrier.example;user=phone", "sip:15550001234@carrier.example;user=phone", ""},
+		{"the account in From", withCredentials + ", from_user: auth_user, from_domain: home.example, trusted: true",
+			"sip:+14155550100@carrier.example", "sip:+14155550100@carrier.example", "sip:alice@home.example", "<sip:+15550001234@carrier.example>"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			probed(t, test.trunk, ringing(map[wire.Method]says{wire.OPTIONS: with(200)}), probe.Request{To: "+14155550100", From: number}, func(w *world, r probe.Report) {
+				for _, m := range w.received() {
+					if m.Method != wire.INVITE {
+						continue
+					}
+					if string(m.URI) != test.uri || string(m.To.URI) != test.to || string(m.From.URI) != test.from || string(m.Get(wire.HPAssertedIdentity)) != test.asserted {
+						t.Errorf("%s to %s from %s, asserted %s", m.URI, m.To.URI, m.From.URI, m.Get(wire.HPAssertedIdentity))
+					}
+				}
+			})
+		})
+	}
+}
+
+// Whoever watches a probe gets each step with its messages as it ends, without what authenticates.
+func TestStepsCarryTheirMessages(t *testing.T) {
+	inWorld(t, withCredentials, ringing(map[wire.Method]says{wire.OPTIONS: with(200), wire.INVITE: challenging(nil)}), func(w *world) {
+		told := map[string]string{}
+		r := w.run(w.Context(), probe.Request{To: "+14155550100", Messages: true, Progress: func(s probe.Step) {
+			for _, m := range s.Messages {
+				line, _, _ := strings.Cut(string(m.Bytes), "\r\n")
+				told[s.Name] += strings.Fields(strings.TrimPrefix(line, "SIP/2.0 "))[0] + " "
+			}
+		}})
+		want := map[string]string{"OPTIONS": "OPTIONS 200 ", "INVITE": "INVITE 401 ACK INVITE 100 183 CANCEL 200 487 ACK "}
+		if fmt.Sprint(told) != fmt.Sprint(want) {
+			t.Errorf("got %v, want %v", told, want)
+		}
+		if n := len(r.Messages()); n != 12 {
+			t.Errorf("%d messages in the report", n)
+		}
+	})
+}

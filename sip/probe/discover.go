@@ -72,7 +72,7 @@ func (p *Prober) Discover(ctx context.Context, r Request) (Discovery, error) {
 		asked := r
 		asked.Config, asked.sweep = &one, &d
 		if c.user {
-			asked.user = true
+			one.FromUser, one.Trusted = config.FromAuthUser, true
 		}
 		settings := Settings{Server: c.server.String(), Transport: c.transport, NumberFormat: c.format, From: "number"}
 		if c.user {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -24,9 +23,9 @@ type exchange struct {
 	side   *side
 	method wire.Method
 	uri    string
-	from   string // user part
+	from   string // whole URI
 	to     string // whole URI
-	lines  string // further headers of a REGISTER
+	lines  string // further headers
 	body   string
 
 	timeout time.Duration
@@ -52,7 +51,6 @@ type exchange struct {
 	expires *int                  // seconds that a REGISTER binds us for; nil: it does not
 	granted func(m *wire.Message) // told of a 2xx, if it is not nil
 	ended   func(now time.Time, o outcome)
-	traced  []sip.Traced
 }
 
 // side is a trunk that requests go out on, with what is known of its challenges.
@@ -94,7 +92,7 @@ const cancelWait = 2 * time.Second
 func (x *exchange) start(now time.Time) {
 	x.began = now
 	if x.job.r.Messages {
-		x.job.desk.Watch(x.tag, x.note)
+		x.job.desk.Watch(x.tag, x.job.note)
 	}
 	x.once(now)
 }
@@ -265,16 +263,6 @@ func (x *exchange) forget() {
 	}
 }
 
-// note keeps one message for the ladder.
-func (x *exchange) note(t sip.Traced) {
-	if x.job.over {
-		return
-	}
-	t.Repeated = slices.ContainsFunc(x.traced, func(o sip.Traced) bool { return o.Sent == t.Sent && bytes.Equal(o.Bytes, t.Bytes) })
-	t.Bytes = bytes.Clone(t.Bytes)
-	x.traced = append(x.traced, t)
-}
-
 func (x *exchange) write(b, branch []byte, sentBy string) []byte {
 	t := x.side.way.trunk
 	b = wire.AppendRequestLine(b, x.method.String(), []byte(x.uri))
@@ -282,10 +270,8 @@ func (x *exchange) write(b, branch []byte, sentBy string) []byte {
 	if proxy := t.OutboundProxy; proxy.Host != "" {
 		b = fmt.Appendf(b, "Route: <sip:%s;lr>\r\n", proxy)
 	}
-	b = append(b, "Max-Forwards: 70\r\nFrom: <sip:"...)
+	b = append(b, "Max-Forwards: 70\r\nFrom: <"...)
 	b = append(b, x.from...)
-	b = append(b, '@')
-	b = append(b, t.Domain...)
 	b = append(b, ">;tag="...)
 	b = append(b, x.tag...)
 	b = append(b, "\r\nTo: <"...)
@@ -297,6 +283,7 @@ func (x *exchange) write(b, branch []byte, sentBy string) []byte {
 	switch {
 	case x.method != wire.REGISTER:
 		b = wire.AppendHeaderString(b, "Contact", x.contact)
+		b = append(b, x.lines...)
 	case x.expires != nil: // without a Contact it binds nothing, and leaves the calls to whoever uses the trunk now
 		b = fmt.Appendf(b, "Contact: %s\r\nExpires: %d\r\n", x.contact, *x.expires)
 	default:

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -79,6 +80,8 @@ type job struct {
 	step    Step // under way
 	x       *exchange
 	all     []*exchange
+	log     []sip.Traced // messages, redacted
+	told    int          // of them that stand in a step
 	own     *transaction.Timers
 	dial    *dialIn
 	pass    sip.Alarm // waits that belong to no exchange
@@ -129,6 +132,8 @@ func (j *job) close(now time.Time, f finding) {
 	if j.x != nil {
 		j.step.Status = j.x.o.code
 	}
+	j.step.Messages = slices.Clone(j.log[j.told:])
+	j.told = len(j.log)
 	j.found(j.step)
 	j.x = nil
 }
@@ -168,33 +173,24 @@ func (j *job) end(now time.Time) {
 				j.desk.Watch(x.tag, nil)
 			}
 		}
-		j.attach()
+		if n := len(j.report.Steps); n > 0 {
+			last := &j.report.Steps[n-1]
+			last.Messages = append(last.Messages, j.log[j.told:]...)
+		}
 	}
 	j.report.Checks = checks(j.report.Steps, j.r, j.home.way.trunk)
 	j.report.Verdict = verdict(j.report.Checks)
 	j.done(j.report)
 }
 
-// attach puts the messages to their steps, redacted.
-func (j *job) attach() {
-	var all []sip.Traced
-	for _, x := range j.all {
-		all = append(all, x.traced...)
+// note keeps a message for the ladder.
+func (j *job) note(t sip.Traced) {
+	if j.over {
+		return
 	}
-	if j.dial != nil {
-		all = append(all, j.dial.traced...)
-	}
-	slices.SortStableFunc(all, func(a, b sip.Traced) int { return a.At.Compare(b.At) })
-	for _, t := range all {
-		t.Bytes = sip.Redact(t.Bytes)
-		into := &j.report.Steps[0]
-		for i := range j.report.Steps {
-			if s := &j.report.Steps[i]; !s.At.After(t.At) {
-				into = s
-			}
-		}
-		into.Messages = append(into.Messages, t)
-	}
+	t.Bytes = sip.Redact(bytes.Clone(t.Bytes))
+	t.Repeated = slices.ContainsFunc(j.log, func(o sip.Traced) bool { return o.Sent == t.Sent && bytes.Equal(o.Bytes, t.Bytes) })
+	j.log = append(j.log, t)
 }
 
 // stop ends the probe early: a call under way is given up, and a binding taken back.
@@ -280,7 +276,7 @@ func lastOf(steps []Step, name string) *Step {
 func (j *job) sendOptions(now time.Time) {
 	j.begin(now, "", "OPTIONS")
 	x := j.exchange(j.home, wire.OPTIONS, min(j.r.Timeout, optionsWait))
-	x.uri, x.to, x.from, x.bare = j.uri(j.home, ""), j.uri(j.home, ""), user(j.home), true
+	x.uri, x.to, x.from, x.bare = j.uri(j.home, ""), j.uri(j.home, ""), j.uri(j.home, user(j.home)), true
 	j.run(now, x, func(now time.Time, o outcome) {
 		f := judgeOptions(o, x.flow)
 		if w := &j.home.way; o.code == 0 && w.nth+1 < min(len(w.trunk.Servers), maxAddresses) && !j.stopped {
@@ -307,7 +303,7 @@ func (j *job) sendCall(now time.Time) {
 	j.begin(now, check, "INVITE")
 	x := j.exchange(j.home, wire.INVITE, j.r.Timeout)
 	j.aim(x, to)
-	x.from, x.ring = j.caller(j.home), j.p.options.RingLimit
+	x.ring = j.p.options.RingLimit
 	j.call(now, x, numbersIn(to, j.r.From), nil, func(now time.Time, o outcome) {
 		j.step.proven = o.answered && o.challenge == nil
 		if j.stopped && (o.err != nil || o.code == 487) {
@@ -397,32 +393,14 @@ func (j *job) uri(s *side, user string) string {
 	return "sip:" + user + "@" + s.way.trunk.Domain
 }
 
-// aim has x call a number, written as the carrier wants it and where calls go, or
-// a URI as it is.
+// aim has x call a number, written as calls are and sent where they go, or a URI as
+// it is.
 func (j *job) aim(x *exchange, to string) {
+	as := sip.Address(x.side.way.trunk, to, j.r.From)
+	x.uri, x.to, x.from, x.lines = as.URI, as.To, as.From, as.Lines
 	if isURI(to) {
 		x.uri, x.to = to, to
-		return
 	}
-	t := x.side.way.trunk
-	number := written(t, to)
-	x.uri, x.to = "sip:"+number+"@"+sip.HostPort(t), j.uri(x.side, number)
-	if t.UserPhone {
-		x.uri += ";user=phone"
-	}
-}
-
-// caller is the user part of From in a test call.
-func (j *job) caller(s *side) string {
-	if j.r.From == "" || j.r.user {
-		return user(s)
-	}
-	return written(s.way.trunk, j.r.From)
-}
-
-// written is a number as the carrier of t wants it.
-func written(t *trunks.Trunk, number string) string {
-	return string(wire.AppendUser(nil, string(t.Plan.Append(nil, []byte(number)))))
 }
 
 // user is the trunk's user as it stands in a URI.

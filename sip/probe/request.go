@@ -37,7 +37,6 @@ type Request struct {
 
 	only  bool       // no more than OPTIONS
 	sweep *Discovery // that the probe is a try of: nothing is asked at neighbouring places; nil: none
-	user  bool       // From has the trunk's user in place of a number
 }
 
 // Errors of Run and Start, beside *RequestError.
