@@ -144,7 +144,7 @@ func testCarrier(ctx context.Context, talk io.Writer, r *remote, body map[string
 	}
 	printAnswers(talk, result.Checks)
 	if result.Status != "pass" || result.EvidenceID == nil {
-		return h.result, result, &checkError{errors.New("the trunk did not pass; nothing was changed")}
+		return h.result, result, &checkError{errors.New("the trunk did not pass")}
 	}
 	return h.result, result, nil
 }
@@ -205,7 +205,7 @@ func newTrunkCreate(flags *remoteFlags) *cobra.Command {
 			}
 			_, result, err := testCarrier(ctx, cmd.ErrOrStderr(), r, body)
 			if err != nil {
-				return err
+				return fmt.Errorf("%w; nothing was created", err)
 			}
 			body["verification_evidence_id"] = *result.EvidenceID
 			if f.name != "" {
@@ -286,7 +286,7 @@ func (f *carrierFlags) change(ctx context.Context, cmd *cobra.Command, r *remote
 	maps.Copy(there.SIPConfig, settings)
 	_, result, err := testCarrier(ctx, cmd.ErrOrStderr(), r, map[string]any{"provider": there.Provider, "credentials": credentials, "sip_config": there.SIPConfig})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; nothing was changed", err)
 	}
 	change["credentials"], change["sip_config"], change["verification_evidence_id"] = credentials, there.SIPConfig, *result.EvidenceID
 	return change, nil

@@ -105,7 +105,7 @@ func TestCommands(t *testing.T) {
 
 	t.Run("a trunk that fails its test is not created", func(t *testing.T) {
 		_, talk := s.run(t, 3, with([]string{"trunk", "create"}, "--auth-password-file", secretFile(t, wrongPassword))...)
-		contains(t, talk, "✗ credentials_valid", "fix:", "nothing was changed")
+		contains(t, talk, "✗ credentials_valid", "fix:", "nothing was created")
 		out, _ := s.run(t, 0, "trunk", "list")
 		if strings.Count(out, "\n") != 1 {
 			t.Errorf("trunks:\n%s", out)

@@ -412,6 +412,16 @@ func TestInboundAndOutbound(t *testing.T) {
 	}
 }
 
+// Before a trunk is there it cannot be registered: only who does not mean to register has made a mistake.
+func TestTelnyxNobodyIsRegistered(t *testing.T) {
+	p := accountAt(t, Telnyx, 1).open(t, nil)
+	for username, want := range map[string]Verdict{"acmeuser": Inconclusive, "": Fail} {
+		if found, err := p.Inbound(t.Context(), Line{Number: "+15550000100", Username: username}); err != nil || found.Verdict != want || found.Code != "not_registered" {
+			t.Errorf("user %q: %+v, %v, want %s", username, found, err, want)
+		}
+	}
+}
+
 func registeredFrom(address string) func(fake) {
 	return func(f fake) { f.(*providerfake.Telnyx).Registered = func(string) string { return address } }
 }

@@ -247,8 +247,11 @@ func (t *telnyx) registered(ctx context.Context, c telnyxConnection, l Line) (Fi
 		return Finding{}, t.malformed(doing, "the answer has no status")
 	}
 	if status.Status != "Registered" {
-		return failed("not_registered", fmt.Sprintf("nobody is registered on connection %s (%s)", quoted(c.Name), clean(status.Status, 40)),
-			"Set register: true and the SIP user and password of this connection, so that calls find us."), nil
+		message := fmt.Sprintf("nobody is registered on connection %s (%s)", quoted(c.Name), clean(status.Status, 40))
+		if l.Username != "" { // we do when the trunk is there: until then a dial-in proves it
+			return unclear("not_registered", message, "Nothing, before the trunk is created: it registers then. After that, see what its registration says."), nil
+		}
+		return failed("not_registered", message, "Set register: true and the SIP user and password of this connection, so that calls find us."), nil
 	}
 	if l.Username != "" && status.UserName != "" && !strings.EqualFold(l.Username, status.UserName) {
 		return failed("registered_as_other", fmt.Sprintf("connection %s is registered as %s, not as our user", quoted(c.Name), quoted(status.UserName)),
