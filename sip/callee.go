@@ -33,6 +33,10 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 		c.inviteJoint(a)
 		return
 	}
+	if c.otherShard != 0 {
+		c.inviteElsewhere(now, a)
+		return
+	}
 	c.targetSilent(now)
 	t, ok := c.nextTarget(now)
 	c.tries = append(c.tries, try{attempt: a.Attempt, trunk: c.callee.trunk, began: now})
@@ -159,7 +163,11 @@ func (c *session) writeInvite(now time.Time, invite *wire.Message, kind string, 
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	b = c.callee.dialog.AppendNamed(s.out[:0], "INVITE", wire.INVITE, f.Proto.String(), s.sentBy(f), s.branch, forwards(invite))
 	b = c.appendCredentials(now, b, &c.callee, "INVITE", c.callee.dialog.Target())
-	b = c.appendIdentity(b, invite)
+	if c.otherShard != 0 {
+		b = append(b, c.replaces...)
+	} else {
+		b = c.appendIdentity(b, invite)
+	}
 	b = c.appendCrossing(b, invite, call.Callee)
 	b = wire.AppendHeaderString(b, "Allow", c.allow(call.Callee))
 	// Without an offer in it a reliable provisional response would bring one, whose answer only a caller can give that

@@ -22,6 +22,10 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		s.refuse(now, server, s.overloaded("draining"))
 		return
 	}
+	if s.in.Has(wire.HReplaces) {
+		s.replace(now, p, server, from)
+		return
+	}
 	found := s.findRoute(from)
 	if limit := s.edge.options.MaxCalls; limit > 0 && s.edge.Calls() >= limit && !found.emergency {
 		s.refuse(now, server, s.overloaded("overload"))
@@ -31,10 +35,6 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 	timer, ok := policy.Accept(&s.in, dialog.Session{})
 	if !ok {
 		s.refuse(now, server, tooBrief(policy))
-		return
-	}
-	if s.in.Has(wire.HReplaces) {
-		s.replace(now, p, server, from, timer)
 		return
 	}
 	if !s.routed(now, server, &found) {

@@ -59,7 +59,7 @@ func (c *session) finish(now time.Time) {
 	c.leaveQueue()
 	c.closeMedia()
 	r := c.machine.Record()
-	if s.edge.options.Records != nil {
+	if s.edge.options.Records != nil && c.otherShard == 0 && !isLoop(c.caller.flow) { // those two calls are one's own
 		s.edge.options.Records.Record(c.callRecord(&r))
 	}
 	if c.talking {

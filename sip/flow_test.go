@@ -54,7 +54,7 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 	}
 	e := &flowEdge{t: t, cfg: cfg, names: net.Names, metrics: prometheus.NewPedanticRegistry()}
 	o := sip.Options{
-		Network: net, Trunks: snapshot, Records: e, Timers: cfg.SIP.Timers, UserAgent: cfg.SIP.UserAgent,
+		Network: net, Shards: net.Shards(), Trunks: snapshot, Records: e, Timers: cfg.SIP.Timers, UserAgent: cfg.SIP.UserAgent,
 		Resolver: namesAfter{net.Names}, Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, Emergency: cfg.Limits.EmergencyNumbers, ForeignRoute: cfg.SIP.ForeignRoute, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
 	}
 	if cfg.Media.Relay {
@@ -72,6 +72,7 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 	if *verbose {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	net.Dispatch = sip.Dispatch(net.Shards())
 	if e.Edge, err = sip.New(o); err != nil {
 		t.Fatal(err)
 	}

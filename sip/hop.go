@@ -45,7 +45,7 @@ type parked struct {
 // that must be looked up, query is what for.
 func (s *shard) nextHop(now time.Time, f transport.Flow, d *dialog.Dialog) (to transport.Flow, query resolve.Query, known bool) {
 	u, err := wire.ParseURI(d.NextHop())
-	if err != nil {
+	if err != nil || isLoop(f) {
 		return f, query, true
 	}
 	if addr, ok := numericHostNear(u, f.Remote.Addr()); ok {

@@ -100,6 +100,11 @@ func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 			return
 		}
 	}
+	s.handle(now, p, from)
+}
+
+// handle takes a request of somebody known, or inside a call.
+func (s *shard) handle(now time.Time, p transport.Packet, from trunks.Principal) {
 	if s.layer.Absorb(now, &s.env, p.Flow) {
 		s.noteRepeated(now, p)
 		return
@@ -110,6 +115,12 @@ func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 	}
 	if c := s.traced(&s.env); c != nil {
 		s.note(c, now, false, p.Flow, p.Bytes)
+	}
+	if len(s.in.To.Tag) == 0 {
+		if shard, ok := s.elsewhere(p.Flow); ok {
+			s.moveTo(shard, p, from)
+			return
+		}
 	}
 	switch {
 	case s.in.Method == wire.ACK:

@@ -52,7 +52,7 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 	if !l.open.offer {
 		x = offer
 	}
-	if l.inherits != 0 && a.Code >= 200 && a.Code < 300 {
+	if l.open.joint != 0 && l.inherits != 0 && a.Code >= 200 && a.Code < 300 {
 		if err := c.giveMediaAway(a.Side); err != nil {
 			c.mediaFailed(err)
 			return

@@ -15,7 +15,9 @@ import (
 
 // replace takes an INVITE that wants to take the place of a side of a call we have (RFC 3891 §3): who sends it must be the
 // trunk or agent of that side, or whom that side's REFER was passed to. Its own call has that side for a callee.
-func (s *shard) replace(now time.Time, p transport.Packet, server transaction.Server, from trunks.Principal, timer dialog.Session) {
+func (s *shard) replace(now time.Time, p transport.Packet, server transaction.Server, from trunks.Principal) {
+	policy := sessionPolicy(from.Trunk, from.Agent)
+	timer, enough := policy.Accept(&s.in, dialog.Session{})
 	r, ok := s.in.Replaces()
 	first, side := s.replaced(r)
 	caller := leg{trunk: from.Trunk, agent: from.Agent}
@@ -24,7 +26,13 @@ func (s *shard) replace(now time.Time, p transport.Packet, server transaction.Se
 		first, side = s.replacedAsKnownTo(r)
 		allowed = first != nil && first.leg(side).transfers() == config.TransferPass
 	}
+	if isLoop(p.Flow) && first != nil {
+		allowed = string(s.in.GetName(partyHeader)) == first.leg(side).party()
+	}
 	switch {
+	case !enough:
+		s.refuse(now, server, tooBrief(policy))
+		return
 	case !ok:
 		s.refuse(now, server, &admit.Rejection{Status: 400, Reason: "Bad Replaces", Cause: "replaces"})
 		return
@@ -62,6 +70,47 @@ func (c *session) startReplacing(now time.Time, p transport.Packet, server trans
 	server.Trying(now)
 	c.step(now, call.Event{Kind: call.Start, SDP: c.sdpOf(&s.in), Targets: 1, After: expires(&s.in),
 		Reliable: s.in.HasToken(wire.HSupported, admit.Reliable), Required: s.in.HasToken(wire.HRequire, admit.Reliable)})
+}
+
+// partyHeader names, from shard to shard, who asks for a side to be replaced. It never reaches a socket.
+const partyHeader = "X-Trunkline-Party"
+
+// party is the name of a side's trunk or agent.
+func (l *leg) party() string {
+	switch {
+	case l.trunk != nil:
+		return "trunk/" + l.trunk.Name
+	case l.agent != nil:
+		return "agent/" + l.agent.Name
+	}
+	return ""
+}
+
+// callElsewhere makes c a call to the shard that has the other call of an attended transfer.
+func (c *session) callElsewhere(now time.Time, first *session, t *transfer) {
+	c.otherShard, c.replaces = t.elsewhere, t.replaces
+	c.route = first.route
+	c.openMedia()
+	c.inheritMedia(call.Caller, first, t.side.Other())
+	c.step(now, call.Event{Kind: call.Start, SDP: call.SDPGood, Targets: 1})
+}
+
+// inviteElsewhere asks the other shard to let the party take the place of the side there.
+func (c *session) inviteElsewhere(now time.Time, a call.Action) {
+	s := c.shard
+	c.callee.flow = loopTo(c.otherShard-1, c.caller.flow.Socket)
+	if err := c.replaceMedia(); err != nil {
+		c.mediaFailed(err)
+		return
+	}
+	invite := c.original()
+	var tag, callID [2*tagSize + 1]byte
+	contact := s.contact(c.callee.flow)
+	uri := append([]byte("sip:transfer@"), s.sentBy(c.callee.flow)...)
+	c.callee.dialog = dialog.NewCaller(s.appendCallID(callID[:0]), appendTag(tag[:0], s.random, s.index, c.slot), contact, contact, uri, contact)
+	if err := c.sendInvite(now, invite, a.Attempt, a.Body); err != nil {
+		c.inviteUnsent(a.Attempt, err)
+	}
 }
 
 // inviteJoint offers the caller to the party whose peer it wants to replace.

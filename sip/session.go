@@ -60,6 +60,8 @@ type session struct {
 	transfer     *transfer
 	subscription subscription
 	refers       int    // REFERs taken
+	otherShard   int    // the shard, from 1, of the call that this one is to be joined with; 0: this one
+	replaces     []byte // header lines that say so to it
 	replacing    uint8  // the attempt that stands for the side of another call it wants to replace
 	description  []byte // of the target of a transfer, as it came
 	contacts     [][]byte

@@ -37,6 +37,7 @@ type shard struct {
 	generation uint32
 	current    *session // the call being stepped
 
+	moved      map[string]int            // Call-IDs of INVITEs that another shard has taken
 	deliveries []delivery                // from calls to those they are joined with
 	queued     map[pace.Limiter]struct{} // limits that calls of this shard wait for
 	turnDue    time.Time                 // when the next of them is due; zero: nobody waits
@@ -276,6 +277,10 @@ func (s *shard) Send(f transport.Flow, b []byte, ref uint64) error {
 				s.note(c, s.port.Now(), true, f, b)
 			}
 		}
+	}
+	if isLoop(f) {
+		s.sendToShard(f, b)
+		return nil
 	}
 	return s.port.Send(f, b, ref)
 }

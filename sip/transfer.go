@@ -23,12 +23,15 @@ type transfer struct {
 	event    uint32    // CSeq number of the REFER, which names its subscription; 0: it was the dialog's first
 	silent   bool      // no NOTIFYs are wanted (RFC 4488)
 
-	begun    bool
-	peer     uint64 // token of the call with the target; 0: none yet
-	peerSide call.Side
-	kind     targetKind
-	offered  bool // it has answered, and is offered to the party
-	retries  uint8
+	begun bool
+
+	elsewhere int    // the shard, from 1, that has the call named by Replaces; 0: this one
+	replaces  []byte // header lines for it
+	peer      uint64 // token of the call with the target; 0: none yet
+	peerSide  call.Side
+	kind      targetKind
+	offered   bool // it has answered, and is offered to the party
+	retries   uint8
 }
 
 // subscription is that of the side that asked for a transfer to its progress.
@@ -137,6 +140,14 @@ func (c *session) readRefer(m *wire.Message, t *transfer) uint16 {
 	t.silent = bytes.EqualFold(bytes.TrimSpace(m.Get(wire.HReferSub)), []byte("false"))
 	t.referrer = bytes.Clone(rewrite.AppendReferredBy(nil, m, hostOf(c.shard.sentBy(c.leg(t.side).flow))))
 	if replaces, ok := wire.ReplacesInURI(uri); ok {
+		if shard, _, ours := readTag(replaces.ToTag); ours && shard != c.shard.index && shard < len(c.shard.edge.shards) {
+			t.elsewhere = shard + 1
+			t.replaces = replaces.Append([]byte("Replaces: "))
+			t.replaces = append(append(t.replaces, "\r\n"+partyHeader+": "...), c.leg(t.side).party()...)
+			t.replaces = append(t.replaces, "\r\n"...)
+			t.target = []byte("transfer")
+			return 0
+		}
 		held, side := c.shard.replaced(replaces)
 		if held == nil || side == call.Nobody || held == c || !held.leg(side).sameParty(c.leg(t.side)) {
 			return 481
@@ -282,7 +293,6 @@ func (c *session) callFor(now time.Time, first *session, t *transfer) {
 	s := c.shard
 	party := first.leg(t.side.Other())
 	appendTag(c.id[:0], s.random, s.index, c.slot)
-	route, refusal := s.edge.snapshot.Load().Outbound(first.route.Agent, first.ownNumber(), t.target)
 	c.source, c.caller.flow = first.source, party.flow
 	c.caller.joint = joint{peer: first.token(0), side: t.side}
 	c.called, c.number = bytes.Clone(t.target), bytes.Clone(first.ownNumber())
@@ -290,6 +300,11 @@ func (c *session) callFor(now time.Time, first *session, t *transfer) {
 	c.chain = noTrace
 	c.direction = trunks.OutboundCall
 	s.edge.calls.Add(1)
+	if t.elsewhere != 0 {
+		c.callElsewhere(now, first, t)
+		return
+	}
+	route, refusal := s.edge.snapshot.Load().Outbound(first.route.Agent, first.ownNumber(), t.target)
 	if refusal != nil { // a reload came between
 		c.refused(now, refusal)
 		return
@@ -510,7 +525,7 @@ func (c *session) describedForTransfer(side call.Side, ev call.Event) {
 		return
 	}
 	c.deliver(side, delivery{ev: call.Event{Kind: call.TargetProgress, Code: ev.Code}})
-	c.leg(side).joint = joint{}
+	c.leg(side).joint, c.leg(side).inherits = joint{}, 0
 }
 
 // giveMediaAway takes a side's media from the peer there and gives it to the party that another call has.

@@ -39,6 +39,13 @@ func parseReplaces(value []byte) (r Replaces, ok bool) {
 	return r, isCallID(r.CallID) && hasTo && hasFrom && isToken(to) && isToken(from)
 }
 
+// Append appends the value of a Replaces header.
+func (r Replaces) Append(b []byte) []byte {
+	b = append(append(b, r.CallID...), ";to-tag="...)
+	b = append(append(b, r.ToTag...), ";from-tag="...)
+	return append(b, r.FromTag...)
+}
+
 // unescape returns b with its %HH octets in clear; one that is cut short stays as it is.
 func unescape(b []byte) []byte {
 	if bytes.IndexByte(b, '%') < 0 {
