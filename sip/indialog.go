@@ -110,6 +110,9 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 	}
 	ev := call.Event{Kind: call.Requested, Side: side, Method: methodOf(s.in.Method), Fork: fork, SDP: c.sdpOf(&s.in), Reason: reasonOf(&s.in)}
 	switch ev.Method {
+	case call.UPDATE:
+		other := c.leg(side.Other())
+		ev.NoUpdate = !other.update && !other.joint.up
 	case call.REFER:
 		ev.Pass = l.transfers() == config.TransferPass
 	case call.NOTIFY: // of the subscription that a REFER passed the other way has made
@@ -484,14 +487,19 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 	s.respond(now, p.from.server, int(a.Code), s.out)
 }
 
+// carriesOffer: it relays an UPDATE or PRACK.
+func (p *pending) carriesOffer() bool {
+	return (p.from.method == wire.UPDATE || p.from.method == wire.PRACK) && (p.from.head != nil || p.from.joint != 0)
+}
+
 // relayed returns the request of ours that a response to a relayed one speaks of: the one whose answer is at hand, or an
 // UPDATE that has none.
 func (c *session) relayed(a call.Action) *pending {
-	if a.Method != call.UPDATE && a.Method != call.PRACK || c.current != nil && c.current.method == call.UPDATE && c.current.ref == 0 {
+	if a.Method != call.UPDATE && a.Method != call.PRACK || c.current != nil && c.current.carriesOffer() {
 		return c.current
 	}
 	for i := range c.pending {
-		if p := &c.pending[i]; p.method == call.UPDATE && p.side == a.Side.Other() && !p.done && (p.from.head != nil || p.from.joint != 0) {
+		if p := &c.pending[i]; p.carriesOffer() && p.side == a.Side.Other() && !p.done {
 			return p
 		}
 	}

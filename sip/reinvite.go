@@ -31,6 +31,9 @@ func (c *session) sendReinvite(now time.Time, a call.Action) {
 	s.line = wire.AppendHeaderString(s.line, "Allow", c.allow(a.Side))
 	s.line = wire.AppendBody(s.line, kind, body)
 	p := c.add(pending{method: call.INVITE, side: a.Side, fork: c.fork, ref: a.Ref, offer: a.Body != call.BodyNone})
+	if c.atHand.method == wire.UPDATE { // that it stands for
+		p.from, c.atHand = c.atHand, opened{}
+	}
 	if c.leg(a.Side).joint.up {
 		c.sendToJoint(p, false)
 		return

@@ -109,6 +109,7 @@ type Event struct {
 	Required  bool
 	Ours      bool // see SessionAgreed
 	Pass      bool // Requested: it crosses whatever Options.Pass says
+	NoUpdate  bool // Requested, UPDATE: the other side takes no UPDATE
 	Code      uint16
 	Reason    Reason
 	After     time.Duration

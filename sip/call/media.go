@@ -27,6 +27,11 @@ func (c *Call) mediaFailed(at time.Duration, ev Event, what carried) {
 		c.over(at, LocalError, Edge, CauseMedia)
 	case carriedReoffer:
 		x.open = false
+		if x.method == UPDATE { // it is still at hand
+			x.done()
+			c.do(Action{Kind: Respond, Side: x.from, Method: UPDATE, Fork: c.forkOf(x.from), Code: code})
+			return
+		}
 		c.rejectReinvite(Action{Code: code})
 	case carriedReanswer:
 		late := x.late

@@ -186,6 +186,9 @@ func (m *monitor) undo() {
 			delete(m.ackedForks, a.Fork)
 		case a.Kind == Reinvite:
 			delete(m.sent, a.Ref)
+			if _, asked := m.asked[a.Ref]; !asked { // it stands for an UPDATE, which is answered by Respond
+				m.relayed[a.Side.Other()]--
+			}
 		case a.Kind == RespondReinvite:
 			m.asked[a.Ref] = a.Side
 		case a.Kind == AckReinvite:
@@ -309,7 +312,10 @@ func (m *monitor) action(now time.Time, ev Event, a Action) {
 		}
 		m.sent[a.Ref] = a.Side
 		delete(m.accepted, [2]uint8{uint8(a.Side), a.Ref}) // numbers wrap
-		if ev.Kind == Requested {
+		switch {
+		case ev.Kind == Requested && ev.Method == UPDATE:
+			m.relayed[ev.Side]++
+		case ev.Kind == Requested:
 			m.asked[a.Ref] = ev.Side
 		}
 	case RespondReinvite:

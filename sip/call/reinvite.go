@@ -12,7 +12,7 @@ type exchange struct {
 	phase    phase
 	from     Side // whose request it is; Edge = ours
 	to       Side
-	method   Method // updating: UPDATE or PRACK, whichever brought the offer
+	method   Method // UPDATE or PRACK: what brought the offer; else it was a re-INVITE
 	ref      uint8
 	retries  uint8
 	late     bool // re-INVITE without an offer: the 2xx brings it, the ACK the answer
@@ -128,6 +128,11 @@ func (c *Call) reinviteAnswered(at time.Duration, ev Event) {
 func (c *Call) reinviteAccepted(at time.Duration, ev Event) {
 	x := &c.exchange
 	switch {
+	case ev.SDP == SDPGood && x.method == UPDATE:
+		c.do(Action{Kind: RelayResponse, Side: x.from, Method: UPDATE, Code: 200, Body: BodyAtHand, AtHand: true})
+		c.carried = carriedUpdateAnswer
+		c.ackReinvite(BodyNone)
+		c.reinvited()
 	case ev.SDP == SDPGood:
 		x.phase, x.deadline = confirming, at+c.patience()
 		c.do(Action{Kind: RespondReinvite, Side: x.from, Ref: x.ref, Code: 200, Body: BodyAtHand, AtHand: true})
@@ -277,6 +282,9 @@ func (c *Call) rejectReinvite(a Action) {
 		return
 	}
 	a.Kind, a.Side, a.Ref = RespondReinvite, x.from, x.ref
+	if x.method == UPDATE {
+		a.Kind, a.Method, a.Ref = RelayResponse, UPDATE, 0
+	}
 	c.do(a)
 }
 

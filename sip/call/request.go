@@ -91,9 +91,20 @@ func (c *Call) updateRequested(at time.Duration, ev Event) {
 		c.respondLater(ev) // its last offer has no answer
 	case c.state != Connected || x.busy() || c.transfer.gone(ev.Side.Other()):
 		c.respond(ev, 491) // ours has none
+	case ev.NoUpdate:
+		c.updateByReinvite(at, ev)
 	default:
 		c.relayOffer(at, ev, UPDATE)
 	}
+}
+
+// updateByReinvite passes the offer of an UPDATE on in a re-INVITE, to a side that knows no other way.
+func (c *Call) updateByReinvite(at time.Duration, ev Event) {
+	x := &c.exchange
+	x.begin(offered, ev.Side, ev.Side.Other(), at+c.patience())
+	x.method = UPDATE
+	c.do(Action{Kind: Reinvite, Side: x.to, Ref: x.ref, Body: BodyAtHand})
+	c.carried = carriedReoffer
 }
 
 // relayOffer passes the offer at hand on in an UPDATE; its answer goes back in the response to the request that brought it.

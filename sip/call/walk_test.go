@@ -208,7 +208,7 @@ func (w *world) party() Event {
 	case 5:
 		return Event{Kind: AckTimeout, Side: Caller}
 	case 6, 7, 8:
-		return Event{Kind: Requested, Side: side, Method: UPDATE, SDP: sdp, Fork: fork}
+		return Event{Kind: Requested, Side: side, Method: UPDATE, SDP: sdp, Fork: fork, NoUpdate: w.pick(2) == 0}
 	case 9, 10, 11:
 		return Event{Kind: Requested, Side: side, Method: Method(w.pick(len(methodNames))), SDP: sdp, Fork: fork, Pass: w.pick(4) == 0}
 	case 12:
