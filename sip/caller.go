@@ -218,6 +218,10 @@ func (c *session) respondCaller(now time.Time, a call.Action) {
 		c.respondParty(now, a)
 		return
 	}
+	if c.origin.made {
+		c.respondOrigin(now, a)
+		return
+	}
 	x := answer
 	if c.lateOffer {
 		x = offer

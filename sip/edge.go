@@ -317,6 +317,11 @@ func (e *Edge) HangUp(ctx context.Context, id string) (bool, error) {
 	err := s.do(ctx, func(now time.Time) {
 		if c := s.session(slot); c != nil && string(c.id[:]) == id {
 			found = true
+			if c.origin.waiting {
+				c.dismissAgent(now)
+				c.originFailed(now, 487, call.CauseAPI)
+				return
+			}
 			c.step(now, call.Event{Kind: call.HangUp, Cause: call.CauseAPI})
 		}
 	})

@@ -20,6 +20,8 @@ func (u clientUser) Response(now time.Time, client transaction.Client, m *wire.M
 		s.outsideResponse(now, client, m)
 	case c == nil:
 		s.endOrphan(now, m)
+	case purpose == purposeOrigin:
+		c.originResponse(now, m)
 	case purpose&purposeInvite != 0:
 		c.inviteResponse(now, m, uint8(purpose))
 	default:
@@ -35,6 +37,9 @@ func (u clientUser) Failed(now time.Time, client transaction.Client, f transacti
 	case purpose == purposeOutside:
 		s.outsideFailed(now, client, f)
 	case c == nil:
+	case purpose == purposeOrigin && c.origin.waiting:
+		c.inviteAgent(now)
+	case purpose == purposeOrigin:
 	case purpose&purposeInvite != 0 && f == transaction.TransportError && c.backToUDP(now, uint8(purpose)):
 	case purpose&purposeInvite != 0:
 		c.targetFailed(now, uint8(purpose), f)

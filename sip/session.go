@@ -32,6 +32,7 @@ type session struct {
 	next    []call.Event      // what came of doing the last actions; stepped after them
 
 	caller, callee leg
+	origin         origin               // of a call that we make
 	forks          []dialog.Dialog      // dialogs made by the callee's responses, by their number in the machine
 	forkAttempts   []uint8              // that each of them belongs to
 	fork           uint8                // the callee's dialog the call lives in, once answered

@@ -10,6 +10,7 @@ import "trunkline/sip/transaction"
 const (
 	purposeInvite  = 0x8000 // an INVITE to the callee; the low bits are the attempt
 	purposeOutside = 0x7fff // a request outside any call; generation and slot name it
+	purposeOrigin  = 0x7ffd // the INVITE to the agent of a call that we make
 	// Other client purposes are serial numbers of pending requests.
 
 	purposeCaller   = 0x8000 // server: the caller's first INVITE

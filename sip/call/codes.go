@@ -92,6 +92,8 @@ func OutcomeOfCause(why Cause) Outcome {
 		return CarrierError
 	case CauseThrottled, CauseLimit:
 		return Throttled
+	case CauseAPI:
+		return Cancelled
 	}
 	return LocalError
 }

@@ -33,7 +33,11 @@ func (c *Call) refuse(at time.Duration, ev Event) {
 		return
 	}
 	c.respondFinal(Action{Code: failure(ev.Code, ev.Cause), RetryAfter: seconds(ev.After)})
-	c.over(at, OutcomeOfCause(ev.Cause), Edge, ev.Cause)
+	o := OutcomeOfCause(ev.Cause)
+	if ev.Cause == CauseRejected { // the caller's side of a call that we make
+		o = OutcomeOf(ev.Code)
+	}
+	c.over(at, o, Edge, ev.Cause)
 }
 
 // setup reports whether the callee still may answer.
