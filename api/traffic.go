@@ -6,8 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -38,6 +40,9 @@ type Traffic interface {
 	Ladder(ctx context.Context, id string) (string, error)
 	// HangUp ends a call; false when there is none of that id.
 	HangUp(ctx context.Context, id string) (bool, error)
+	// Originate calls an agent and then, for it, a number; it returns the id of the call as soon as the agent is being called. The
+	// error is a *trunks.Refusal where the call may not be made.
+	Originate(ctx context.Context, o sip.Origination) (id string, err error)
 	// Paces returns the state of the limits that trunks of the scope fall under.
 	Paces(s Scope) []Pace
 	// Explain says what would become of an INVITE that came from an address, seen by the scope alone.
@@ -143,7 +148,7 @@ func (t traffic) scope(ctx context.Context, who account.Caller) (Scope, error) {
 	}
 	agents, err := t.door.accounts.Agents(ctx, who)
 	for _, a := range agents {
-		s.Agents[a.Name] = true
+		s.Agents[a.EngineName] = true
 	}
 	return s, err
 }
@@ -166,6 +171,10 @@ func (d *door) addTraffic(asked Traffic) {
 		func(ctx context.Context, who account.Caller, in *byID) (*nothing, error) {
 			return &nothing{}, t.hangUp(ctx, who, in.ID)
 		})
+	register(d, huma.Operation{OperationID: "originate-call", Method: http.MethodPost, Path: "/v1/calls", Tags: tags,
+		Summary:       "Call an agent and then, for it, a number",
+		Description:   "The agent is called first, with the number to be called as its caller; when it answers, the number is called with from as the\ncaller. 201 as soon as the agent is being called.",
+		DefaultStatus: http.StatusCreated}, rules{role: account.Admin, paid: true}, t.originate)
 	register(d, huma.Operation{OperationID: "list-cps-keys", Method: http.MethodGet, Path: "/v1/cps-keys", Tags: []string{"Pacing"},
 		Summary: "Show the limits of calls per second as they are now"}, rules{},
 		func(ctx context.Context, who account.Caller, _ *struct{}) (*answer[[]Pace], error) {
@@ -252,6 +261,60 @@ func (t traffic) hangUp(ctx context.Context, who account.Caller, id string) erro
 		return &account.Conflict{Message: "the call has ended already"}
 	}
 	return nil
+}
+
+// originateRequest says who is to talk to whom.
+type originateRequest struct {
+	Agent int64  `json:"agent_id" minimum:"1" doc:"Who is called first."`
+	From  string `json:"from" minLength:"1" maxLength:"16" doc:"+E.164, a verified number of which it is the outbound agent."`
+	To    string `json:"to" minLength:"1" maxLength:"64" doc:"Who is called then, +E.164."`
+}
+
+// dialable is what may stand in a Request-URI's user part for a number.
+var dialable = regexp.MustCompile(`^\+?[0-9*#]{1,63}$`)
+
+// startedAnswer is a call that has begun, and where to look at it.
+type startedAnswer struct {
+	Location string `header:"Location"`
+	Body     callBody
+}
+
+func (t traffic) originate(ctx context.Context, who account.Caller, in *struct{ Body originateRequest }) (*startedAnswer, error) {
+	agent, err := t.door.accounts.Agent(ctx, who, in.Body.Agent)
+	if _, none := errors.AsType[*account.NotFound](err); none {
+		return nil, badField("agent_id", "there is no agent %d", in.Body.Agent)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !dialable.MatchString(in.Body.To) {
+		return nil, badField("to", "must be a number, as +14155550100")
+	}
+	id, err := t.Originate(ctx, sip.Origination{Agent: agent.EngineName, From: in.Body.From, To: in.Body.To})
+	if refusal, ok := errors.AsType[*trunks.Refusal](err); ok {
+		return nil, refusedCall(refusal)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := t.find(ctx, who, id)
+	if _, over := errors.AsType[*account.NotFound](err); over { // the agent was quick to refuse it, and the record is on its way
+		c, err = callBody{ID: id, State: "ended", Direction: trunks.OutboundCall.String(), Agent: &agent.EngineName, From: in.Body.From, To: in.Body.To, StartedAt: stamp(time.Now())}, nil
+	}
+	return &startedAnswer{"/v1/calls/" + id, c}, err
+}
+
+// refusedCall says why a call is not made.
+func refusedCall(r *trunks.Refusal) error {
+	switch r.Reason {
+	case trunks.NumberUnverified:
+		return badField("from", "is no verified number that this agent may call out with; verify it, and make the agent its outbound_agent_id")
+	case trunks.LimitChannels, trunks.LimitCPS, trunks.Overload:
+		return &fault{Status: http.StatusTooManyRequests, Code: r.Reason.String(), Detail: "there is no room for the call now: " + r.Error(), Retry: time.Second}
+	case trunks.NoTrunk, trunks.TrunkDown:
+		return &fault{Status: http.StatusConflict, Code: r.Reason.String(), Detail: "no trunk of the number can be reached now"}
+	}
+	return &fault{Status: http.StatusConflict, Code: r.Reason.String(), Detail: "the call cannot be made: the agent or the number is not in force"}
 }
 
 // explainRequest is an INVITE to be explained.

@@ -11,6 +11,7 @@ import (
 	"trunkline/api"
 	"trunkline/sip"
 	"trunkline/store"
+	"trunkline/trunks"
 )
 
 // traffic is what the API may ask about calls and pace: records from the store, the rest from the edge. Before the edge is up
@@ -40,6 +41,13 @@ func (t traffic) HangUp(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	return t.d.edge.HangUp(ctx, id)
+}
+
+func (t traffic) Originate(ctx context.Context, o sip.Origination) (string, error) {
+	if !t.d.ready.Load() {
+		return "", &trunks.Refusal{Reason: trunks.Overload}
+	}
+	return t.d.edge.Originate(ctx, o)
 }
 
 func (t traffic) Paces(s api.Scope) []api.Pace {

@@ -105,6 +105,33 @@ func TestSIPPlane(t *testing.T) {
 			return ok && o.ask(t, "GET", one, nil).str("registration.state") == "registered"
 		})
 	})
+	t.Run("a call is originated between an agent and a number", func(t *testing.T) {
+		r := o.ask(t, "POST", "/v1/calls", map[string]any{"agent_id": agent, "from": number, "to": "+14155550177"}, "Idempotency-Key", "call-1").want(t, 201)
+		again := o.ask(t, "POST", "/v1/calls", map[string]any{"agent_id": agent, "from": number, "to": "+14155550177"}, "Idempotency-Key", "call-1").want(t, 201)
+		equal(t, again.str("id"), r.str("id"))
+		path := r.header.Get("Location")
+		peers.Eventually(t, waitLong, "both ends talk", func() bool { return o.ask(t, "GET", path, nil).want(t, 200).str("state") == "connected" })
+		peers.Eventually(t, waitLong, "media crosses", func() bool {
+			heard := func(calls []carrier.CallInfo) uint64 { return calls[len(calls)-1].Media.Received }
+			return heard(w.app.Calls()) > 10 && heard(w.carrier.Calls()) > 10
+		})
+		ended := w.carrier.Calls()
+		equal(t, ended[len(ended)-1].To, "+14155550177")
+		equal(t, ended[len(ended)-1].From, number)
+		o.ask(t, "POST", path+"/hangup", nil).want(t, 204)
+		peers.Eventually(t, waitLong, "it is recorded", func() bool {
+			r := o.ask(t, "GET", path, nil)
+			return r.status == 200 && r.str("outcome") == "answered"
+		})
+		if r := o.ask(t, "POST", "/v1/calls", map[string]any{"agent_id": agent, "from": imported[1].str("number"), "to": "+14155550177"}).want(t, 400); !r.has("from") {
+			t.Error(r.text) // not verified
+		}
+		if r := o.ask(t, "POST", "/v1/calls", map[string]any{"agent_id": 999999, "from": number, "to": "+14155550177"}).want(t, 400); !r.has("agent_id") {
+			t.Error(r.text)
+		}
+		o.ask(t, "POST", "/v1/calls", map[string]any{"agent_id": agent, "from": number, "to": "sip:x@y"}).want(t, 400)
+		w.org("acme", "member").ask(t, "POST", "/v1/calls", map[string]any{"agent_id": agent, "from": number, "to": "+14155550177"}).want(t, 403)
+	})
 	t.Run("a call is hung up", func(t *testing.T) {
 		call, err := w.app.Call(bounded(t), number, "+14155550100")
 		if err != nil {
