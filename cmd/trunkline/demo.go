@@ -19,8 +19,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Watch the main job on loopback: a trunk proven, registered, and calls crossing",
 		Long: "Watch the main job on loopback, with a simulated carrier, an application and an edge in this process, on free ports and\n" +
-			"with a store in a temporary folder: the trunk is tested and registered, calls cross in both directions with media, and\n" +
-			"their ladder, records and metrics are shown. Nothing leaves this host and nothing stays behind.\n\n" +
+			"with a store in a temporary folder: the trunk is tested and registered, its number verified, calls cross in both\n" +
+			"directions with media, their ladder, records and metrics are shown, and a burst of calls is paced. Nothing leaves this host and nothing stays behind.\n\n" +
 			"Exit status: 0 every step worked; 1 one did not, and is named.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,7 +33,7 @@ func newDemo() *cobra.Command {
 	return cmd
 }
 
-// demoLimit bounds the demo. It takes about three seconds.
+// demoLimit bounds the demo. It takes about six seconds.
 const demoLimit = 30 * time.Second
 
 // runDemo shows each step on out as it happens; what the edge logs goes to talk.
@@ -74,11 +74,13 @@ func (d *demonstration) run(ctx context.Context) error {
 		{"Prove the trunk, before anyone relies on it", d.prove},
 		{"See a wrong password found, with its cause and the fix", d.proveWrong},
 		{"Start the edge and register on the trunk", d.register},
+		{"Verify the number by a real round trip", d.verify},
 		{"Inbound call: carrier → edge → application", d.callIn},
 		{"Outbound calls: application → edge → carrier, which demands digest", d.callOut},
 		{"The SIP ladder of the first outbound call", d.ladder},
 		{"The call records, read back from SQLite", d.readRecords},
 		{"Some metrics, read over HTTP", d.readMetrics},
+		{"Ten calls at once on a trunk that may have five a second", d.burst},
 	} {
 		if err := d.step(s.title, s.do, ctx); err != nil {
 			return err
@@ -105,6 +107,11 @@ func (d *demonstration) step(title string, do func(context.Context) error, ctx c
 // saw shows something that worked.
 func (d *demonstration) saw(format string, args ...any) {
 	fmt.Fprintf(d.out, "   ✓ "+format+"\n", args...)
+}
+
+// line shows something on the way.
+func (d *demonstration) line(format string, args ...any) {
+	fmt.Fprintf(d.out, "     "+format+"\n", args...)
 }
 
 // keep leaves everything running until ctx ends or a part fails.

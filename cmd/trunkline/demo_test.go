@@ -29,6 +29,8 @@ func TestDemoWorksAndLeavesNothing(t *testing.T) {
 		`✓ outbound_authorized: pass`,
 		`cause: wrong_password`,
 		`✓ registered as edge-1 for 5m0s; the carrier will call sip:[0-9a-z]{16}@127.0.0.1:\d+`,
+		`✓ \+15550001234 was dialled out and came in again on the trunk; it may be shown as caller; the carrier bills nothing`,
+		`✓ 10 calls placed at once, all answered; [1-5] went out in the busiest second, \d+ waited for their turn`,
 		`✓ \+14155550100 calls \+15550001234; the application answered`,
 		`✓ RTP through the edge: the application heard \d\d packets of the carrier's 400 Hz \(0 lost\), the carrier \d\d of the application's 620 Hz \(0 lost\)`,
 		`✓ 2 INVITEs went to the carrier`,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"trunkline/sip/probe"
 	"trunkline/sip/register"
 )
 
@@ -71,5 +72,29 @@ func (d *demonstration) register(ctx context.Context) error {
 		return errors.New("the edge takes itself for registered, and the carrier does not")
 	}
 	d.saw("registered as %s for %s; the carrier will call %s", demoUser, time.Until(s.Expires).Round(time.Second), contact)
+	return nil
+}
+
+// verify proves that the number is ours: dialled out of the trunk, it comes in again, and it may be shown as caller.
+func (d *demonstration) verify(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	billed := d.carrier.Billed()
+	report, err := d.daemon.prober.Run(ctx, probe.Request{
+		Trunk: d.daemon.edge.Trunks().Trunk("carrier"), Number: demoNumber, To: demoFriend, Checks: []probe.Check{probe.Inbound, probe.Outbound},
+		Progress: func(s probe.Step) { d.line("%-12s %-12s %s", s.Name, s.Verdict, s.Message) },
+	})
+	if err != nil {
+		return err
+	}
+	for _, check := range []probe.Check{probe.Inbound, probe.Outbound} {
+		if r := report.Result(check); r.Verdict != probe.Pass {
+			return fmt.Errorf("%s: %s: %s", check, r.Verdict, r.Message)
+		}
+	}
+	if more := d.carrier.Billed() - billed; more > 0 {
+		return fmt.Errorf("the carrier bills %s for a test", more)
+	}
+	d.saw("%s was dialled out and came in again on the trunk; it may be shown as caller; the carrier bills nothing", demoNumber)
 	return nil
 }

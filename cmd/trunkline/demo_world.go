@@ -59,7 +59,7 @@ func newDemonstration(ctx context.Context, out, talk io.Writer) (_ *demonstratio
 	d.carrier, err = carrier.Start(context.WithoutCancel(ctx), carrier.Options{ // both end in close
 		Listen: netip.AddrPortFrom(loopback(2), 0),
 		Realm:  "carrier.example", User: demoUser, Password: demoPassword, Algorithm: "SHA-256,MD5",
-		Ring: 150 * time.Millisecond,
+		Ring: 150 * time.Millisecond, DIDs: []string{demoNumber},
 	})
 	if err != nil {
 		return nil, err
@@ -93,13 +93,13 @@ trace: {memory: 4MiB}
 drain: {deadline: 3s}
 trunks:
   - {name: carrier, server: "%[3]s", domain: carrier.example, register: true,
-     auth_user: %[4]s, auth_password_file: %[5]q, source_addresses: ["%[3]s"]}
+     auth_user: %[4]s, auth_password_file: %[5]q, source_addresses: ["%[3]s"], cps_limit: %[10]d}
 agents:
   - {name: app, destinations: [{uri: "sip:%[6]s;transport=udp"}], source_addresses: ["%[6]s"]}
 numbers:
   - {number: %[7]q, trunk: carrier, inbound_agent: app, outbound_agent: app}
 `, d.edge, filepath.Join(d.folder, "data"), d.carrier.Addr(), demoUser, d.passwordFile("right"), d.application, demoNumber,
-		media, media+mediaPorts-1)
+		media, media+mediaPorts-1, demoRate)
 	return errors.Join(
 		os.WriteFile(d.file, []byte(text), 0o600),
 		os.WriteFile(d.passwordFile("right"), []byte(demoPassword+"\n"), 0o600),
