@@ -3,6 +3,7 @@ package probe_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ const (
 // hears of it.
 func looping(called, caller string) map[wire.Method]says {
 	var out *wire.Message
+	answered := map[string]bool{}
 	return map[wire.Method]says{
 		wire.OPTIONS: with(200),
 		wire.CANCEL: func(w *world, m *wire.Message) {
@@ -37,6 +39,10 @@ func looping(called, caller string) map[wire.Method]says {
 		},
 		wire.Unknown: func(w *world, m *wire.Message) { // what the edge answers
 			if m.Status >= 300 {
+				if answered[string(m.Via.Branch)] {
+					w.Errorf("the ACK for the %d had no effect", m.Status)
+				}
+				answered[string(m.Via.Branch)] = true
 				w.sendAck(m)
 				w.answer(out, m.Status)
 			}
@@ -362,6 +368,37 @@ func TestStepsCarryTheirMessages(t *testing.T) {
 		}
 		if n := len(r.Messages()); n != 12 {
 			t.Errorf("%d messages in the report", n)
+		}
+	})
+}
+
+// A server that is silent where it was looked for has its usual port asked once, and is found there.
+func TestWrongPort(t *testing.T) {
+	probed(t, `server: "192.0.2.20:5070", `+withCredentials, map[wire.Method]says{wire.OPTIONS: with(200)}, probe.Request{Provider: "register"}, func(w *world, r probe.Report) {
+		got := r.Result(probe.Credentials)
+		if got.Verdict != probe.Fail || got.Code != probe.WrongPort || got.Fix != "set the server's port to 5060" || !strings.Contains(got.Message, "port 5070") {
+			t.Errorf("%+v", got)
+		}
+		everyFailureIsExplained(t, r)
+	})
+}
+
+// One trunk of a name with several addresses: the first that answers is used from then on.
+func TestNextAddress(t *testing.T) {
+	inWorld(t, withCredentials, map[wire.Method]says{wire.OPTIONS: with(200), wire.REGISTER: challenging(with(200))}, func(w *world) {
+		trunk := *w.trunk
+		trunk.Register = true
+		trunk.Servers = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.21:5060"), carrierAt}
+		report, err := probe.New(probe.Options{Engine: w.edge}).Run(w.Context(), probe.Request{Trunk: &trunk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = "OPTIONS=inconclusive/no_response OPTIONS=pass REGISTER=pass; credentials_valid=pass inbound_reachable=skipped/not_run outbound_authorized=skipped/not_run"
+		if got := verdicts(report); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+		if len(report.Facts.Addresses) != 2 || report.Facts.RTT == 0 || report.Facts.SeenAs != edgeAt.String() {
+			t.Errorf("%+v", report.Facts)
 		}
 	})
 }
