@@ -44,10 +44,11 @@ check: format ## What a commit must pass: gofmt, vet, staticcheck, go fix, tests
 	$(GO) fix -diff $(PACKAGES)
 	$(GO) test -race -timeout $(TIMEOUT) $(PACKAGES)
 
-bench: ## Go benchmarks, SIPp through the edge and through Kamailio, probes beside sipsak, RTP through the relay and through rtpengine (BENCH='-quick' for a short one)
+bench: ## Go benchmarks, SIPp through the edge and through Kamailio, probes beside sipsak, registrations, RTP through the relay and through rtpengine (BENCH='-quick' for a short one)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s $(PACKAGES) | grep -v -e 'no test files' -e '^ok' -e '^PASS'
 	$(GO) run ./bench/call $(BENCH)
 	$(GO) run ./bench/probe $(filter -quick,$(BENCH))
+	$(GO) run ./bench/register $(filter -quick,$(BENCH))
 	$(GO) run ./bench/relay $(if $(filter -quick,$(BENCH)),-rounds 1 -for 3s)
 
 fuzz: ## Every fuzz target for FUZZTIME (30s) each

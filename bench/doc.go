@@ -1,3 +1,3 @@
-// Package bench holds the benchmark of a whole call through the edge in memory; command call, in its folder, measures the
-// edge as a process, beside Kamailio.
+// Package bench holds the benchmark of a whole call through the edge in memory. The commands in its folders measure the edge as a
+// process: call beside Kamailio, relay beside rtpengine, register with thousands of trunks at a Kamailio.
 package bench

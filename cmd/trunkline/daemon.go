@@ -87,7 +87,8 @@ type daemon struct {
 // How long closing a part may take before it is cut short.
 const (
 	probeLimit      = 3 * time.Second // test calls that are given up, bindings of tests taken back
-	unregisterLimit = 2 * time.Second // answers to REGISTERs that take our bindings back
+	unregisterLimit = 2 * time.Second // answers to REGISTERs that take our bindings back, and 2 ms a trunk
+	unregisterMost  = 8 * time.Second // however many: who stops us may kill us after ten
 	byeLimit        = time.Second     // answers to the BYEs of calls still up
 	hangUpLimit     = 3 * time.Second // the edge's own end
 	flushLimit      = 5 * time.Second // records on their way to the disk
@@ -335,7 +336,8 @@ func (d *daemon) drain(ctx context.Context) (left int) {
 
 // unregister takes every binding back; a second time it has nothing to do.
 func (d *daemon) unregister() {
-	ctx, cancel := context.WithTimeout(context.Background(), unregisterLimit)
+	limit := unregisterLimit + time.Duration(len(d.edge.Trunks().Trunks))*2*time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), min(limit, unregisterMost))
 	defer cancel()
 	d.keeper.Close(ctx)
 }

@@ -33,11 +33,12 @@ func (r *registration) failed(now time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status.Code, r.status.Server = 0, r.try.server
-	if r.another() {
+	cause := r.told(err)
+	if r.another(cause) {
 		go r.send() // as above
 		return
 	}
-	r.retry(now, Unreachable, 0, r.told(err), 0)
+	r.retry(now, Unreachable, 0, cause, 0)
 	r.over()
 }
 
@@ -55,7 +56,7 @@ func (r *registration) told(err error) string {
 
 // another moves on to a server that was not asked in this try, and reports whether
 // there is one. r.mu is held.
-func (r *registration) another() bool {
+func (r *registration) another(cause string) bool {
 	nth := slices.Index(r.trunk.Servers, r.try.server)
 	if nth < 0 || nth >= 64 || r.ask == 0 {
 		return false
@@ -64,6 +65,7 @@ func (r *registration) another() bool {
 	if r.choose() < 0 {
 		return false
 	}
+	r.log(false, "registration: the next server is asked", "server", r.try.server, "cause", cause)
 	r.try.server, r.try.attempt = netip.AddrPort{}, digest.Attempt{}
 	return true
 }
@@ -97,7 +99,7 @@ func (r *registration) take(now time.Time, m *wire.Message) (again bool) {
 			return true
 		}
 		r.forgetChallenges() // else the next try would begin with a wrong answer
-		r.refused(now, AuthFailed, m, "the registrar refuses the credentials: "+err.Error())
+		r.refused(now, AuthFailed, m, unauthorized(err))
 	case m.Status == 423 && r.try.asked > 0: // RFC 3261 §10.2.8
 		least, ok := m.Number(wire.HMinExpires)
 		longer := time.Duration(least) * time.Second
@@ -108,7 +110,7 @@ func (r *registration) take(now time.Time, m *wire.Message) (again bool) {
 		}
 		r.refused(now, Rejected, m, "423 without a larger Min-Expires")
 	case m.Status == 408 || m.Status >= 500 && m.Status < 600:
-		if r.another() {
+		if r.another(says) {
 			return true
 		}
 		r.refused(now, Rejected, m, says)
@@ -119,6 +121,19 @@ func (r *registration) take(now time.Time, m *wire.Message) (again bool) {
 		r.refused(now, Rejected, m, says)
 	}
 	return false
+}
+
+// unauthorized says why a challenge is not answered, or not once more.
+func unauthorized(err error) string {
+	switch {
+	case errors.Is(err, digest.ErrLoop):
+		return "the registrar calls every nonce stale at once, fresh ones too"
+	case errors.Is(err, digest.ErrRejected):
+		return "the registrar refuses auth_user or auth_password"
+	case errors.Is(err, digest.ErrRealm):
+		return "the registrar asks for another realm than the trunk's"
+	}
+	return "the registrar's challenge cannot be answered: " + err.Error()
 }
 
 // accepted takes a 2xx. It asks for another REGISTER when that shows our address
@@ -215,7 +230,13 @@ func (r *registration) enter(now time.Time, s State, cause string) {
 	if !news {
 		return
 	}
-	args := []any{"state", string(s), "code", r.status.Code, "server", r.status.Server}
+	args := []any{"state", string(s)}
+	if r.status.Code > 0 {
+		args = append(args, "code", r.status.Code)
+	}
+	if r.status.Server.IsValid() {
+		args = append(args, "server", r.status.Server)
+	}
 	if s == Registered {
 		args = append(args, "contact", r.held, "expires_in", r.status.Expires.Sub(now).Round(time.Second))
 	} else {

@@ -3,6 +3,7 @@ package register
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -134,18 +135,26 @@ func (k *Keeper) Status() []Status {
 	return all
 }
 
-// Close takes every binding back (RFC 3261 §10.2.2) and waits for the answers
-// until ctx ends. Apply does nothing after it.
+// Close takes every binding back (RFC 3261 §10.2.2), a thousand a second, and waits
+// for the answers until ctx ends. Apply does nothing after it.
 func (k *Keeper) Close(ctx context.Context) {
 	k.mu.Lock()
 	k.closed = true
-	var gone []<-chan struct{}
-	for _, r := range k.trunks {
-		gone = append(gone, r.stop())
-	}
+	all := slices.Collect(maps.Values(k.trunks))
 	clear(k.trunks)
 	k.mu.Unlock()
 	defer k.cancel()
+	var gone []<-chan struct{}
+	for n, r := range all {
+		gone = append(gone, r.stop())
+		if n%stopTogether == stopTogether-1 {
+			select {
+			case <-time.After(stopTogether * stopPause):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 	for _, done := range gone {
 		select {
 		case <-done:

@@ -1,7 +1,6 @@
 package register
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -131,8 +130,11 @@ func (r *registration) current() Status {
 	defer r.mu.Unlock()
 	s := r.status
 	s.Contact, s.Seen, s.Failures = r.held, r.seen, r.failures
-	if s.State == Registered && r.failing != "" && !time.Now().Before(s.Expires) {
-		s.State, s.Since, s.Expires = r.failing, s.Expires, time.Time{}
+	if s.State == Registered && !time.Now().Before(s.Expires) {
+		if s.State = r.failing; s.State == "" { // the first try to refresh it is still under way
+			s.State = Registering
+		}
+		s.Since, s.Expires = s.Expires, time.Time{}
 	}
 	return s
 }
@@ -195,14 +197,14 @@ func (r *registration) register() {
 // send sends one REGISTER. It must not run on a shard.
 func (r *registration) send() {
 	r.mu.Lock()
-	ok := r.aim()
+	err := r.aim()
 	flow, timers := r.try.flow, r.timers()
 	r.mu.Unlock()
-	if !ok {
-		r.failed(time.Now(), errNoWay)
+	if err != nil {
+		r.failed(time.Now(), err)
 		return
 	}
-	_, err := r.keeper.engine.Send(r.keeper.ctx, r.key, sip.Outside{
+	_, err = r.keeper.engine.Send(r.keeper.ctx, r.key, sip.Outside{
 		Method: wire.REGISTER, Flow: flow, Timers: timers, Tells: true,
 		Write:    func(b, branch []byte, sentBy string) []byte { return r.write(b, branch, sentBy, flow.Proto) },
 		Response: r.response,
@@ -213,21 +215,19 @@ func (r *registration) send() {
 	}
 }
 
-var errNoWay = errors.New("no address of the server is known, or no listener suits it")
-
 // aim decides where the REGISTER goes and which Contact it carries. r.mu is held.
-func (r *registration) aim() bool {
+func (r *registration) aim() error {
 	t := r.trunk
 	nth := slices.Index(t.Servers, r.try.server)
 	if nth < 0 {
 		nth = r.choose()
 	}
 	if nth < 0 {
-		return false
+		return fmt.Errorf("%s has no address: its name is not found", hopOf(t))
 	}
 	flow, contact, ok := r.keeper.engine.Way(t, nth)
 	if !ok {
-		return false
+		return fmt.Errorf("no listener in sip.listen can send to %s over %s", t.Servers[nth], t.Transport)
 	}
 	r.try.server, r.try.flow = flow.Remote, flow
 	r.try.contact, r.try.drop = sip.RegisterContact(t, contact, r.seen), ""
@@ -238,7 +238,15 @@ func (r *registration) aim() bool {
 	case !r.try.single:
 		r.try.drop = r.held
 	}
-	return true
+	return nil
+}
+
+// hopOf is the host that REGISTERs go to.
+func hopOf(t *trunks.Trunk) string {
+	if t.OutboundProxy.Host != "" {
+		return t.OutboundProxy.Host
+	}
+	return t.Server.Host
 }
 
 // choose returns the server to ask next in this try, -1 when none is left: the one

@@ -25,8 +25,11 @@ const (
 	startPause = 5 * time.Millisecond // between the first REGISTERs of two trunks: 200 a second
 	startLeast = 500 * time.Millisecond
 	startMany  = 10 * time.Second // over which those of more than 10 trunks are spread at least
+	stopPause  = time.Millisecond // between the last REGISTERs of two trunks, in groups of stopTogether
 	returning  = 5 * time.Minute  // after which a better server than the one in use is asked, at the latest
 )
+
+const stopTogether = 20
 
 // startAfter returns how long the nth of several trunks that start together waits
 // before its first REGISTER: each has a place of its own, and stands in it by
