@@ -62,6 +62,18 @@ func (e *Edge) Send(ctx context.Context, key uint64, o Outside) (*Sent, error) {
 	return sent, err
 }
 
+// Ping sends a keep-alive over UDP, on the shard that key falls to: nobody answers
+// it, but an address translation on the way stays open (RFC 5626 §3.5). What
+// becomes of it is not told.
+func (e *Edge) Ping(key uint64, f transport.Flow) {
+	s := e.shards[key%uint64(len(e.shards))]
+	s.post(func(time.Time) {
+		if s.port.Send(f, []byte(transport.Ping), 0) != nil {
+			s.count.drop(dropUnsent)
+		}
+	})
+}
+
 // sendOutside sends o. On error nothing was sent, and o is told nothing.
 func (s *shard) sendOutside(now time.Time, o Outside, sent *Sent) error {
 	s.generation++

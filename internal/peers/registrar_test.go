@@ -46,3 +46,14 @@ func TestRegistrationIsTakenBackLast(t *testing.T) {
 		})
 	}
 }
+
+// TestRegistrarWithAnotherName: what is wrong with the registrar's certificate stands in the page of registrations.
+func TestRegistrarWithAnotherName(t *testing.T) {
+	t.Parallel()
+	trunk := strings.Replace(login("tls", "s3cret"), "server_name: 127.0.0.2", "server_name: sip.other.example", 1)
+	s := newCarrierStage(t, "tls", Kamailio{}, "register: true\n    "+trunk)
+	s.becomes(t, 10*time.Second, "unreachable")
+	if _, page := s.Get("/debug/registrations"); !strings.Contains(page, "the certificate is for 127.0.0.2, not for sip.other.example") {
+		t.Errorf("the page says\n%s", page)
+	}
+}

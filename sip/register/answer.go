@@ -11,6 +11,7 @@ import (
 
 	"trunkline/sip"
 	"trunkline/sip/digest"
+	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 )
 
@@ -143,6 +144,7 @@ func (r *registration) accepted(now time.Time, m *wire.Message) (again bool) {
 	if r.try.asked == 0 {
 		r.status.Expires = time.Time{}
 		r.held, r.at = "", netip.AddrPort{}
+		r.holdOpen(false)
 		r.keeper.counted(r.trunk.Name, "unregistered")
 		return false
 	}
@@ -151,7 +153,7 @@ func (r *registration) accepted(now time.Time, m *wire.Message) (again bool) {
 		r.retry(now, Rejected, m.Status, "the registrar granted no time", 0)
 		return false
 	}
-	r.held, r.at = r.try.contact, r.try.server
+	r.held, r.at, r.flow = r.try.contact, r.try.server, r.try.flow
 	r.status.Expires, r.status.Routes = now.Add(granted), routesOf(m)
 	if r.stopping {
 		return false
@@ -168,6 +170,7 @@ func (r *registration) accepted(now time.Time, m *wire.Message) (again bool) {
 		r.seen, r.try.moved, r.try.attempt = seen, true, digest.Attempt{}
 		return true
 	}
+	r.holdOpen(r.seen.IsValid() && r.flow.Proto == transport.UDP)
 	r.keeper.granted(r.trunk.Name, now.Sub(r.try.began))
 	return false
 }
@@ -211,6 +214,7 @@ func (r *registration) retry(now time.Time, s State, code int, cause string, ask
 	}
 	r.failing, r.status.Expires, r.status.Routes = "", time.Time{}, nil
 	r.held, r.at = "", netip.AddrPort{}
+	r.holdOpen(false)
 	r.enter(now, s, cause)
 	if !r.stopping {
 		r.keeper.engine.Bound(r.trunk.Name, nil)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trunkline/sip/register"
+	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 )
 
@@ -117,4 +118,38 @@ func TestREG08_restart(t *testing.T) {
 			w.granted(m, 600)
 		})
 	}
+}
+
+// RFC 5626 §3.5: an address translation is held open by keep-alives while there is a binding behind it, and only then.
+func TestTranslationIsHeldOpen(t *testing.T) {
+	pings := func(w *world, for_ time.Duration) (n int) {
+		for end := time.Now().Add(for_); ; {
+			a, ok := w.registrar.Receive(time.Until(end))
+			if !ok {
+				return n
+			}
+			if string(a.Bytes) == transport.Ping {
+				n++
+			}
+		}
+	}
+	run(t, oneTrunk, func(w *world) {
+		w.granted(w.next(time.Second), 3600)
+		if n := pings(w, 10*time.Minute); n > 0 {
+			t.Errorf("%d keep-alives where nothing is translated", n)
+		}
+	})
+	run(t, oneTrunk, func(w *world) {
+		for range 2 {
+			w.seenAs(w.next(time.Second), "203.0.113.7:41000", 3600)
+		}
+		if n := pings(w, 10*time.Minute); n < 24 || n > 30 {
+			t.Errorf("%d keep-alives in ten minutes", n)
+		}
+		w.reload(strings.Replace(oneTrunk, "register: true", "register: false", 1))
+		w.answer(w.next(time.Second), 200)
+		if n := pings(w, 10*time.Minute); n > 0 {
+			t.Errorf("%d keep-alives without a binding", n)
+		}
+	})
 }

@@ -28,6 +28,8 @@ type Engine interface {
 	Avoid(t *trunks.Trunk, tried uint64) uint64
 	// Seen returns our address as a response to a request on f shows it, where we must show that one.
 	Seen(f transport.Flow, m *wire.Message) netip.AddrPort
+	// Ping sends a keep-alive from the shard that key falls to.
+	Ping(key uint64, f transport.Flow)
 	// Bound says what the registrar of a trunk holds from now on, for its calls; nil: nothing.
 	Bound(trunk string, b *sip.Binding)
 }

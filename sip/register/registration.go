@@ -40,8 +40,10 @@ type registration struct {
 	changed  bool  // and what it was made of has changed since
 	stopping bool
 	timer    *time.Timer
-	gone     chan struct{} // closed when the binding was taken back, or could not be
-	logged   struct {      // last
+	flow     transport.Flow // of the REGISTER that made the binding
+	pinging  *time.Timer    // while an address translation must be held open
+	gone     chan struct{}  // closed when the binding was taken back, or could not be
+	logged   struct {       // last
 		code    int
 		server  netip.AddrPort
 		contact string
@@ -155,6 +157,7 @@ func (r *registration) stop() <-chan struct{} {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
+	r.holdOpen(false)
 	switch {
 	case r.stopping:
 	case r.busy: // what is under way goes on to its end, and then the binding is taken back
@@ -213,6 +216,28 @@ func (r *registration) send() {
 	if err != nil {
 		r.failed(time.Now(), err)
 	}
+}
+
+// holdOpen starts or ends keep-alives through an address translation, so that calls
+// find their way in between two REGISTERs. r.mu is held.
+func (r *registration) holdOpen(wanted bool) {
+	switch {
+	case !wanted && r.pinging != nil:
+		r.pinging.Stop()
+		r.pinging = nil
+	case wanted && r.pinging == nil:
+		r.pinging = time.AfterFunc(pingAfter(rand.Float64()), r.ping)
+	}
+}
+
+func (r *registration) ping() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pinging == nil { // it was ended at the same moment
+		return
+	}
+	r.keeper.engine.Ping(r.key, r.flow)
+	r.pinging.Reset(pingAfter(rand.Float64()))
 }
 
 // aim decides where the REGISTER goes and which Contact it carries. r.mu is held.

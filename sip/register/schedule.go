@@ -55,6 +55,12 @@ func returnAfter(refresh time.Duration, random float64) time.Duration {
 	return min(refresh, time.Duration(float64(returning)*(0.8+0.2*random)))
 }
 
+// pingAfter returns when to send the next keep-alive through an address
+// translation, by random (0 to 1): those that are common forget UDP after 30 s.
+func pingAfter(random float64) time.Duration {
+	return time.Duration(float64(25*time.Second) * (0.8 + 0.2*random))
+}
+
 // retryAfter returns how long to wait after the given number of failures in a
 // row (1 or more): 5 s doubling to 5 min. Refused credentials and 403 wait 5 min
 // from the start, doubling to an hour: trying on would lock the account. All that
