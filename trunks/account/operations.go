@@ -224,6 +224,11 @@ func (s *Service) drop(id string) {
 // carryOn verifies what is waiting, and ends the operation.
 func (s *Service) carryOn(ctx context.Context, op Operation) error {
 	who := Caller{Org: op.Org, User: op.User, Key: op.Key, Role: Admin} // as when it began
+	if s.o.Engine != nil {
+		if err := s.o.Engine.Apply(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		var items []OperationItem
 		err := s.o.Repository.View(ctx, func(r Reader) (err error) {

@@ -36,7 +36,7 @@ func (s *Service) verify(ctx context.Context, who Caller, id int64, report func(
 	defer cancel()
 	log := &steps{report: report}
 	began := time.Now()
-	if err := s.o.Engine.Apply(ctx); err != nil { // the trunk may be seconds old
+	if err := s.inForce(ctx, also != nil); err != nil {
 		log.finding("", "trunk", began, provider.Finding{Verdict: provider.Fail, Code: "not_applied", Message: err.Error()})
 	} else {
 		found, err := s.o.Prober.Verify(ctx, VerifyTarget{Trunk: credential.Trunk, Number: n.Number}, log.add)
@@ -62,6 +62,14 @@ func (s *Service) verify(ctx context.Context, who Caller, id int64, report func(
 		return err
 	})
 	return v, err
+}
+
+// inForce waits until the trunk is: it may be seconds old. For one number of many that is done once for all of them.
+func (s *Service) inForce(ctx context.Context, done bool) error {
+	if done {
+		return nil
+	}
+	return s.o.Engine.Apply(ctx)
 }
 
 func hasFailed(a answers, check string) bool {
