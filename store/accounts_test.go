@@ -676,3 +676,32 @@ func TestReplay(t *testing.T) {
 		t.Errorf("under way when the process ended: %v %v", answer, err)
 	}
 }
+
+// TestForget: what has had its time goes, and nothing else.
+func TestForget(t *testing.T) {
+	w := newTenancy(t)
+	acme := w.org("acme")
+	conn := w.connection(acme, "main")
+	numbers := w.imported(acme, conn.ID, "+15550000001", "+15550000002", "+15550000003")
+	for _, n := range numbers[:2] {
+		if err := w.service.ReleaseNumber(t.Context(), acme, n.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().AddDate(0, 0, -60).UnixMilli()
+	w.exec("UPDATE numbers SET updated_ms = ? WHERE id <> ?", long, numbers[1].ID)
+	w.exec("UPDATE events SET at_ms = ? WHERE id <= 2", long)
+	w.exec("UPDATE audit SET at_ms = ? WHERE id = 1", long)
+	w.exec("UPDATE audit SET at_ms = ? WHERE id = 2", time.Now().AddDate(-2, 0, 0).UnixMilli())
+	w.exec("UPDATE evidence SET expires_ms = ?", long)
+	events, audit := w.count("SELECT count(*) FROM events"), w.count("SELECT count(*) FROM audit")
+	stop := w.run()
+	defer stop()
+	waitFor(t, "the old is gone", func() bool {
+		return w.count("SELECT count(*) FROM events") == events-2 && w.count("SELECT count(*) FROM audit") == audit-1 && w.count("SELECT count(*) FROM evidence") == 0 &&
+			w.count("SELECT count(*) FROM numbers") == 2
+	})
+	if left, err := w.service.Numbers(t.Context(), acme, account.NumberFilter{}); err != nil || len(left) != 1 || left[0].ID != numbers[2].ID {
+		t.Errorf("%+v %v", left, err)
+	}
+}

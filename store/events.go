@@ -87,7 +87,10 @@ func (t *tx) RemoveReplay(org, key string) error {
 	return err
 }
 
-const forgottenTogether = 1000 // rows of each table
+const (
+	forgottenTogether = 1000 // rows of each table
+	auditYears        = 1    // that audit entries are kept beyond events
+)
 
 func (t *tx) Forget(expired, old time.Time) error {
 	for _, gone := range []struct {
@@ -97,6 +100,8 @@ func (t *tx) Forget(expired, old time.Time) error {
 		{"DELETE FROM evidence WHERE id IN (SELECT id FROM evidence WHERE expires_ms < ? LIMIT ?)", expired},
 		{"DELETE FROM replays WHERE (org_id, key) IN (SELECT org_id, key FROM replays WHERE created_ms < ? LIMIT ?)", expired},
 		{"DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at_ms < ? ORDER BY id LIMIT ?)", old},
+		{"DELETE FROM numbers WHERE id IN (SELECT id FROM numbers WHERE status = 'released' AND updated_ms < ? LIMIT ?)", old},
+		{"DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_ms < ? ORDER BY id LIMIT ?)", old.AddDate(-auditYears, 0, 0)},
 		{"DELETE FROM operations WHERE seq IN (SELECT seq FROM operations WHERE finished_ms < ? ORDER BY seq LIMIT ?)", old},
 	} {
 		if _, err := t.exec(gone.query, ms(gone.before), forgottenTogether); err != nil {

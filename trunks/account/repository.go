@@ -127,7 +127,7 @@ type Tx interface {
 	FinishReplay(Replay) error
 	RemoveReplay(org, key string) error
 
-	// Forget deletes evidence and replays that ended before one time, and events and finished operations before another;
-	// a bounded number each time.
+	// Forget deletes evidence and replays that ended before one time, and events, finished operations and released numbers
+	// before another, audit entries a year later; a bounded number each time.
 	Forget(expired, old time.Time) error
 }
