@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -82,9 +83,7 @@ type fakeAPI func(*http.Request) (int, http.Header, string)
 func (f fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	status, header, body := f(r)
 	w := httptest.NewRecorder()
-	for name, values := range header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	io.WriteString(w, body)
 	return w.Result(), nil
