@@ -60,7 +60,7 @@ func newCallOriginate(flags *remoteFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := r.call(ctx, http.MethodPost, calledCalls.path, map[string]any{"agent_id": id, "from_number": from, "to_number": to})
+			answer, err := r.call(ctx, http.MethodPost, calledCalls.path, map[string]any{"agent_id": id, "from": from, "to": to})
 			if err != nil {
 				return err
 			}

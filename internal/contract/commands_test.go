@@ -169,6 +169,16 @@ func TestCommands(t *testing.T) {
 		s.run(t, 6, "call", "hangup", callID)
 		s.run(t, 5, "call", "trace", "none")
 	})
+	t.Run("a call is originated", func(t *testing.T) {
+		placed := s.json(t, "call", "originate", "--agent", agentID, "--from", number, "--to", "+14155550100")
+		callID := placed.str("id")
+		peers.Eventually(t, waitLong, "agent and number talk", func() bool {
+			r := s.json(t, "call", "get", callID)
+			return r.has("answered_at") && r.str("answered_at") != ""
+		})
+		s.run(t, 0, "call", "hangup", callID)
+		s.run(t, 1, "call", "originate", "--agent", agentID, "--from", "+15559990000", "--to", "+14155550100")
+	})
 	t.Run("credentials are rotated", func(t *testing.T) {
 		_, talk := s.run(t, 2, "trunk", "update", id, "--cps-limit", "5")
 		contains(t, talk, "--credentials-file")
