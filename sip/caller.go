@@ -122,9 +122,9 @@ func (c *session) sit(now time.Time) *trunks.Refusal {
 	return nil
 }
 
-// talk books that an agent's call was answered.
+// talk books that an agent's call was answered. One that takes the place of a side is booked with the call it joins.
 func (c *session) talk(now time.Time) {
-	if c.direction == trunks.OutboundCall && !c.talking {
+	if c.direction == trunks.OutboundCall && !c.talking && c.callee.joint.peer == 0 && c.otherShard == 0 {
 		c.talking = true
 		c.route.Agent.Answered(now)
 	}

@@ -159,11 +159,22 @@ func (c *session) readRefer(m *wire.Message, t *transfer) uint16 {
 		return 0
 	}
 	t.target = bytes.Clone(admit.User(address.URI))
-	if _, r := c.shard.edge.snapshot.Load().Outbound(c.route.Agent, c.ownNumber(), t.target); r != nil {
+	if _, _, r := c.targetRoute(t.target); r != nil {
 		c.shard.count.reject(r.Reason.String())
 		return refuseEvent(r, 0).Code
 	}
 	return 0
+}
+
+// targetRoute routes the call to the target of a transfer as one that the call's agent makes.
+func (c *session) targetRoute(target []byte) (route trunks.Route, emergency bool, refusal *trunks.Refusal) {
+	e := c.shard.edge
+	emergency = e.isEmergency(target)
+	route, refusal = e.snapshot.Load().Outbound(c.route.Agent, c.ownNumber(), target)
+	if refusal == nil && !emergency {
+		refusal = route.Barred(target)
+	}
+	return route, emergency, refusal
 }
 
 // appendTransfer appends what a REFER that is passed on asks for, as the other side can reach it, and what a NOTIFY about
@@ -304,12 +315,12 @@ func (c *session) callFor(now time.Time, first *session, t *transfer) {
 		c.callElsewhere(now, first, t)
 		return
 	}
-	route, refusal := s.edge.snapshot.Load().Outbound(first.route.Agent, first.ownNumber(), t.target)
+	route, emergency, refusal := first.targetRoute(t.target)
 	if refusal != nil { // a reload came between
 		c.refused(now, refusal)
 		return
 	}
-	c.route = route
+	c.route, c.emergency = route, emergency
 	if r := c.sit(now); r != nil {
 		c.refused(now, r)
 		return
@@ -362,6 +373,7 @@ func (c *session) respondParty(now time.Time, a call.Action) {
 		c.deliver(call.Caller, delivery{ev: call.Event{Kind: call.TargetProgress, Code: a.Code}})
 		return
 	}
+	c.talk(now)
 	if c.counts != nil {
 		c.countIn(&c.counts.answered)
 	}
