@@ -88,6 +88,8 @@ type callCounts struct {
 	duration histogram
 	noMedia  uint64
 
+	disconnect histogram
+
 	mediaTimeouts uint64
 	mos           histogram
 	loss          histogram
@@ -110,6 +112,8 @@ func (c *counters) of(trunk string, d trunks.Direction) *callCounts {
 			failure:  newHistogram(postDialBounds),
 			duration: newHistogram(durationBounds),
 
+			disconnect: newHistogram(disconnectBounds),
+
 			mos:       newHistogram(mosBounds),
 			loss:      newHistogram(lossBounds),
 			jitter:    newHistogram(jitterBounds),
@@ -126,7 +130,9 @@ var (
 	answerBounds    = []float64{1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120}
 	jitterBounds    = []float64{.001, .002, .005, .01, .02, .03, .05, .1, .2}
 	roundTripBounds = []float64{.01, .025, .05, .1, .15, .2, .3, .5, 1}
-	durationBounds  = []float64{1, 6, 15, 30, 60, 180, 600, 1800, 3600, 7200}
+	// A round trip, and the repetitions of a BYE (RFC 3261 §17.1.2.1).
+	disconnectBounds = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 4, 8, 16, 32}
+	durationBounds   = []float64{1, 6, 15, 30, 60, 180, 600, 1800, 3600, 7200}
 )
 
 // Upper bounds without a unit: a share, and a score.

@@ -327,6 +327,9 @@ func (c *session) relay(now time.Time, a call.Action) {
 // and starts its transaction.
 func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	s := c.shard
+	if p.sent.IsZero() {
+		p.sent = now
+	}
 	l := c.leg(p.side)
 	d := c.dialogOf(p.side, p.fork)
 	at, trunk := c.seatOf(p.side, p.fork)
@@ -397,6 +400,9 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 		return
 	}
 	c.acceptedCredentials(now, m, p.side)
+	if p.method == call.BYE && c.counts != nil {
+		c.counts.disconnect.observe(now.Sub(p.sent))
+	}
 	if p.method == call.INVITE || p.method == call.UPDATE {
 		if m.Status < 300 {
 			c.dialogOf(p.side, p.fork).Refresh(m)

@@ -37,6 +37,7 @@ var (
 	lossDesc          = describe("rtp_loss_ratio", "Share of the trunk's RTP packets that did not arrive, of each ended call.", trunkLabels...)
 	jitterDesc        = describe("rtp_jitter_seconds", "Interarrival jitter of the trunk's RTP at the end of each call.", trunkLabels...)
 	roundTripDesc     = describe("rtp_round_trip_seconds", "Time to the trunk's media and back by RTCP, of each ended call whose trunk sent reports.", trunkLabels...)
+	disconnectDesc    = describe("call_disconnect_delay_seconds", "Our BYE to its final response (RFC 6076 §4.4).", trunkLabels...)
 	mediaTimeoutsDesc = describe("calls_media_timeout_total", "Calls ended because neither party had sent RTP for media.timeout or media.early_timeout.", trunkLabels...)
 	noMediaDesc       = describe("calls_without_media_total", "Answered calls in which one party or both sent no RTP.", trunkLabels...)
 	rejectionsDesc    = describe("call_rejections_total", "Requests that the edge itself refused.", "reason")
@@ -60,7 +61,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
-		failureDesc, durationDesc, noMediaDesc, mediaTimeoutsDesc, mosDesc, lossDesc, jitterDesc, roundTripDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
+		failureDesc, durationDesc, disconnectDesc, noMediaDesc, mediaTimeoutsDesc, mosDesc, lossDesc, jitterDesc, roundTripDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
 		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, drainingDesc} {
 		out <- d
 	}
@@ -188,7 +189,7 @@ func (k *callCounts) add(o *callCounts) {
 	for code, n := range o.finals {
 		k.finals[code] += n
 	}
-	for _, pair := range [...][2]*histogram{{&k.postDial, &o.postDial}, {&k.answer, &o.answer}, {&k.failure, &o.failure}, {&k.duration, &o.duration},
+	for _, pair := range [...][2]*histogram{{&k.postDial, &o.postDial}, {&k.answer, &o.answer}, {&k.failure, &o.failure}, {&k.duration, &o.duration}, {&k.disconnect, &o.disconnect},
 		{&k.mos, &o.mos}, {&k.loss, &o.loss}, {&k.jitter, &o.jitter}, {&k.roundTrip, &o.roundTrip}} {
 		for i, n := range pair[1].buckets {
 			pair[0].buckets[i] += n
@@ -221,6 +222,7 @@ func (t *totals) emit(out chan<- prometheus.Metric) {
 		k.answer.emit(out, answerDesc, trunk, direction)
 		k.failure.emit(out, failureDesc, trunk, direction)
 		k.duration.emit(out, durationDesc, trunk, direction)
+		k.disconnect.emit(out, disconnectDesc, trunk, direction)
 		k.mos.emit(out, mosDesc, trunk, direction)
 		k.loss.emit(out, lossDesc, trunk, direction)
 		k.jitter.emit(out, jitterDesc, trunk, direction)

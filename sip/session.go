@@ -150,7 +150,8 @@ type pending struct {
 	done   bool // a re-INVITE that has its final response; kept to ACK copies
 	own    bool // not the machine's: nobody hears of its answer
 	client transaction.Client
-	from   opened // the request it relays
+	from   opened    // the request it relays
+	sent   time.Time // for the first time
 	digest digest.Attempt
 	hop    netip.AddrPort // where it went, if that is one of several addresses of a name
 	tail   []byte         // further headers and body, kept where a challenge may ask for them again
