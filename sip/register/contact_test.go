@@ -65,7 +65,7 @@ func TestREG09(t *testing.T) {
 		}
 		// One that changes with every request is not run after.
 		w.seenAs(m, "203.0.113.7:52001", 300)
-		w.silence(200 * time.Second)
+		w.silence(140 * time.Second)
 		w.wantState(register.Registered)
 	})
 	t.Run("a registrar that takes one Contact at a time", func(t *testing.T) {

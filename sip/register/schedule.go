@@ -44,9 +44,9 @@ func startAfter(nth, trunks int, random float64) time.Duration {
 
 // refreshAfter returns when to refresh a binding that was granted for the given
 // time: well before its end, so that several repetitions fit, and spread by
-// random (0 to 1), so that trunks registered together do not refresh together.
+// random (0 to 1), so far that trunks registered together are mixed after two rounds.
 func refreshAfter(granted time.Duration, random float64) time.Duration {
-	return time.Duration(float64(granted) * (0.7 + 0.15*random))
+	return time.Duration(float64(granted) * (0.5 + 0.35*random))
 }
 
 // returnAfter returns when to ask the better server, by random (0 to 1), for a

@@ -1,6 +1,8 @@
 package register
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -8,7 +10,7 @@ import (
 func TestRefreshAfter(t *testing.T) {
 	for _, granted := range []time.Duration{time.Second, time.Minute, time.Hour, 1<<32*time.Second - time.Second} {
 		for _, random := range []float64{0, 0.5, 0.999} {
-			if got := refreshAfter(granted, random); got < granted/100*69 || got > granted/100*86 {
+			if got := refreshAfter(granted, random); got < granted/100*49 || got > granted/100*86 {
 				t.Errorf("of %s, after %s", granted, got)
 			}
 		}
@@ -41,6 +43,37 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if got := retryAfter(test.state, test.code, test.failures, test.asked, test.random).Round(time.Millisecond); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// REG-14: thousands of trunks that start together come in an even stream, and the longer the more even.
+func TestHerdIsSpread(t *testing.T) {
+	const trunks, granted = 5000, time.Minute
+	random := rand.New(rand.NewPCG(1, 2))
+	busiest := func(at []time.Duration) (most int) {
+		slices.Sort(at)
+		for i, j := 0, 0; j < len(at); j++ {
+			for at[j]-at[i] >= time.Second {
+				i++
+			}
+			most = max(most, j-i+1)
+		}
+		return most
+	}
+	at := make([]time.Duration, trunks)
+	for n := range at {
+		at[n] = startAfter(n, trunks, random.Float64())
+	}
+	if most := busiest(at); most > 210 {
+		t.Errorf("%d trunks start within one second", most)
+	}
+	for round := range 6 {
+		for n := range at {
+			at[n] += refreshAfter(granted, random.Float64())
+		}
+		if most := busiest(slices.Clone(at)); most > 220 {
+			t.Errorf("round %d: %d refreshes within one second", round, most)
 		}
 	}
 }
