@@ -44,7 +44,7 @@ func (c *session) lastTry() *try {
 	return nil
 }
 
-// tried notes what became of an attempt; the first to say so is right about the
+// triedWith notes what became of an attempt; the first to say so is right about the
 // cause, and a final response that comes late is still worth knowing.
 func (c *session) triedWith(attempt uint8, code uint16, cause call.Cause) {
 	t := c.tryOf(attempt)

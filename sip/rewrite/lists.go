@@ -14,7 +14,7 @@ type Lists struct{ allow, deny names }
 // NewLists takes header names in any case, long or compact, each with a '*' at its end for all that begin so.
 func NewLists(allow, deny []string) Lists { return Lists{newNames(allow), newNames(deny)} }
 
-// changes reports what the lists say of a header that crosses usually or not.
+// crosses reports whether a header crosses that usually does, or does not.
 func (l *Lists) crosses(h *wire.Header, usually bool) bool {
 	if l.deny.has(h) {
 		return false
@@ -80,9 +80,9 @@ func written(id wire.ID) bool {
 	return false
 }
 
-var geolocationRouting = []byte("geolocation-")
+var geolocationPrefix = []byte("geolocation-")
 
 // aboutPlace: Geolocation-Routing and Geolocation-Error (RFC 6442 §4), beside Geolocation itself.
 func aboutPlace(h *wire.Header) bool {
-	return h.ID == wire.HOther && len(h.Name) > len(geolocationRouting) && bytes.EqualFold(h.Name[:len(geolocationRouting)], geolocationRouting)
+	return h.ID == wire.HOther && len(h.Name) > len(geolocationPrefix) && bytes.EqualFold(h.Name[:len(geolocationPrefix)], geolocationPrefix)
 }
