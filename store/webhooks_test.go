@@ -273,3 +273,50 @@ func TestSettleLeavesChangesAlone(t *testing.T) {
 		t.Errorf("settling what is gone: %v", err)
 	}
 }
+
+// BenchmarkDelivery is one event from the database to a webhook on loopback and back, settled; many are under way at a time.
+func BenchmarkDelivery(b *testing.B) {
+	db, err := Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer web.Close()
+	s, err := webhook.New(webhook.Options{Store: db, AllowPrivate: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = db.Update(b.Context(), func(tx account.Tx) error {
+		return tx.AddOrganization(account.Organization{ID: oneOrg.Org, Name: "one", CreatedAt: time.Now()})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, _, err := s.CreateWebhook(b.Context(), oneOrg, webhook.Settings{URL: web.URL}); err != nil {
+		b.Fatal(err)
+	}
+	err = db.Update(b.Context(), func(tx account.Tx) error {
+		for range b.N {
+			if err := tx.AddEvent(&account.Event{Org: oneOrg.Org, Type: "x", Subject: "number/1", At: time.Now(), Data: []byte(`{"number":1}`)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	for n := 1; n > 0; time.Sleep(time.Millisecond) {
+		if n, err = db.CountWaiting(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	cancel()
+	running.Wait()
+}
