@@ -118,7 +118,7 @@ func (b *prober) wait(n int, server string) error {
 		return err
 	}
 	defer silent.Close()
-	text := ""
+	var text strings.Builder
 	for _, kind := range []string{"REGISTER with digest", "INVITE–CANCEL"} {
 		b.kind, b.trunk = kind, trunkAt(server, kind)
 		first := make(chan struct{})
@@ -137,7 +137,7 @@ func (b *prober) wait(n int, server string) error {
 		}
 		time.Sleep(2 * time.Second)
 		runtime.GC()
-		text += fmt.Sprintf("%d %s probes waiting: %.1f KiB of heap each, %.1f KiB resident, %d goroutines in all\n", b.prober.InFlight(), kind,
+		fmt.Fprintf(&text, "%d %s probes waiting: %.1f KiB of heap each, %.1f KiB resident, %d goroutines in all\n", b.prober.InFlight(), kind,
 			float64(heapInUse()-heap)/1024/float64(n), float64(residentBytes()-resident)/1024/float64(n), runtime.NumGoroutine())
 		for _, r := range all {
 			r.Stop(context.Canceled)
@@ -146,7 +146,7 @@ func (b *prober) wait(n int, server string) error {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	fmt.Print(text)
+	fmt.Print(text.String())
 	return nil
 }
 

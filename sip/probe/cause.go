@@ -144,10 +144,6 @@ func leavesOpen(c Cause, format string, args ...any) finding {
 	return finding{verdict: Inconclusive, code: c, message: fmt.Sprintf(format, args...)}
 }
 
-func skips(c Cause, format string, args ...any) finding {
-	return finding{verdict: Skipped, code: c, message: fmt.Sprintf(format, args...)}
-}
-
 // into writes f into a step.
 func (f finding) into(s *Step) {
 	s.Verdict, s.Code, s.Message, s.Fix = f.verdict, f.code, f.message, f.fix

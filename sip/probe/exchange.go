@@ -57,7 +57,6 @@ type exchange struct {
 type side struct {
 	way   way
 	cache *digest.Cache // made with the first challenge
-	realm string        // of the last one
 }
 
 // outcome is how one exchange ended.

@@ -191,9 +191,9 @@ func (p *Prober) build(ctx context.Context, c config.Trunk) (*trunks.Trunk, stri
 			continue
 		}
 		q := resolve.Query{Host: h.Name, Port: 5060} // the port is not looked at: it only means that there is one
-		by := "by its A and AAAA records"
+		const by = "by its A and AAAA records"
 		if h.Transport != "" {
-			q, by = resolve.Query{Host: h.Name, Transport: h.Transport}, "by its SRV records, else its addresses"
+			q = resolve.Query{Host: h.Name, Transport: h.Transport}
 		}
 		answer, err := p.options.Resolver.Resolve(ctx, q)
 		switch {
@@ -202,10 +202,13 @@ func (p *Prober) build(ctx context.Context, c config.Trunk) (*trunks.Trunk, stri
 			how = "no DNS server answers"
 		case err != nil:
 			how = err.Error()
-		case answer.Stale:
-			how = by + "; the answer is old, since no DNS server answers"
 		default:
-			how = by
+			if how = by; h.Transport != "" {
+				how = walked(answer.Targets)
+			}
+			if answer.Stale {
+				how += "; the answer is old, since no DNS server answers"
+			}
 		}
 		for _, t := range answer.Targets {
 			names[h] = append(names[h], trunks.Server{Addr: t.Addr, Priority: t.Priority, Weight: t.Weight, Record: t.Server})
@@ -216,4 +219,19 @@ func (p *Prober) build(ctx context.Context, c config.Trunk) (*trunks.Trunk, stri
 		return nil, "", fmt.Errorf("the trunk's settings do not fit together: %w", err)
 	}
 	return s.Trunks[0], how, nil
+}
+
+// walked tells how a server without a port was found: by SRV records, whose
+// priorities and weights say who is tried first, else by its addresses.
+func walked(targets []resolve.Target) string {
+	var records []string
+	for _, t := range targets {
+		if t.Priority != 0 || t.Weight != 0 {
+			records = append(records, fmt.Sprintf("%s priority %d weight %d", t.Addr, t.Priority&0xffff, t.Weight))
+		}
+	}
+	if len(records) == 0 {
+		return "it has no SRV records with a priority: by its A and AAAA records, at the usual port"
+	}
+	return "by its SRV records: " + strings.Join(records, ", ")
 }

@@ -175,10 +175,8 @@ func (t *table) explain(r Refusal, words bool) (Meaning, bool) {
 		return Meaning{}, false
 	}
 	said := strings.ToLower(r.Reason)
-	for _, name := range [...]string{"Warning", "Reason"} {
-		if r.Header != nil {
-			said += "\n" + strings.ToLower(r.Header(name))
-		}
+	if r.Header != nil {
+		said = strings.ToLower(r.Reason + "\n" + r.Header("Warning") + "\n" + r.Header("Reason"))
 	}
 	for i := range t.Rows {
 		row := &t.Rows[i]
