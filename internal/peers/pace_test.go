@@ -47,7 +47,8 @@ func TestPacing(t *testing.T) {
 	for _, r := range s.Records() {
 		outcomes[r.Outcome]++
 	}
-	if outcomes["answered"] != r.Good || outcomes["carrier_error"] != refused || outcomes["answered"]+outcomes["throttled"]+refused != calls {
+	// What the carrier refuses goes out once more in its turn, and is seldom refused again.
+	if failed := outcomes["carrier_error"]; outcomes["answered"] != r.Good || failed > refused || outcomes["answered"]+outcomes["throttled"]+failed != calls {
 		t.Errorf("%v, SIPp says %+v", outcomes, r)
 	}
 }
