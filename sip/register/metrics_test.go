@@ -35,15 +35,16 @@ trunkline_registration_attempts_total{result="rejected",trunk="carrier"} ` + n[3
 trunkline_registration_attempts_total{result="unreachable",trunk="carrier"} ` + n[4] + "\n"
 		}
 		state := func(in string) string {
-			text := "# HELP trunkline_registration_state 1 for the state the trunk's registration is in.\n# TYPE trunkline_registration_state gauge\n"
+			var text strings.Builder
+			text.WriteString("# HELP trunkline_registration_state 1 for the state the trunk's registration is in.\n# TYPE trunkline_registration_state gauge\n")
 			for _, s := range []string{"auth_failed", "disabled", "registered", "registering", "rejected", "unreachable"} {
 				value := "0"
 				if s == in {
 					value = "1"
 				}
-				text += `trunkline_registration_state{state="` + s + `",trunk="carrier"} ` + value + "\n"
+				text.WriteString(`trunkline_registration_state{state="` + s + `",trunk="carrier"} ` + value + "\n")
 			}
-			return text
+			return text.String()
 		}
 		m := w.next(time.Second)
 		want(attempts("0 0 0 0 0") + state("registering"))
