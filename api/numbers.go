@@ -71,8 +71,7 @@ func (d *door) addNumbers() {
 			Connection int64  `query:"voip_connection_id" minimum:"1"`
 			Status     string `query:"status" enum:"provisioning,active,failed,released"`
 		}) (*answer[[]NumberBody], error) {
-			all, err := d.accounts.Numbers(ctx, who, account.NumberFilter{Connection: in.Connection, Status: account.NumberStatus(in.Status)})
-			all = pageOf(in.Page, all, func(n account.Number) int64 { return n.ID })
+			all, err := d.accounts.Numbers(ctx, who, account.NumberFilter{Connection: in.Connection, Status: account.NumberStatus(in.Status), Before: in.Before, Limit: in.Limit})
 			return &answer[[]NumberBody]{mapped(all, numberOf)}, err
 		})
 	register(d, huma.Operation{OperationID: "get-phone-number", Method: http.MethodGet, Path: "/v1/phone-numbers/{id}", Tags: tags,

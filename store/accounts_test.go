@@ -165,6 +165,13 @@ func TestImport(t *testing.T) {
 	if fmt.Sprint(reasons) != fmt.Sprint(want) {
 		t.Errorf("skipped: %v\nwant     %v", reasons, want)
 	}
+	page, err := w.service.Numbers(t.Context(), acme, account.NumberFilter{Connection: conn.ID, Limit: 1})
+	if err != nil || len(page) != 1 || page[0].ID != done.Imported[0].ID {
+		t.Errorf("the newest: %+v %v", page, err)
+	}
+	if page, err = w.service.Numbers(t.Context(), acme, account.NumberFilter{Limit: 5, Before: page[0].ID}); err != nil || len(page) != 1 || page[0].Number != "+15550000002" {
+		t.Errorf("those before: %+v %v", page, err)
+	}
 	if _, err := w.service.ImportNumbers(t.Context(), acme, conn.ID, nil); !is[*account.Invalid](err) {
 		t.Errorf("no numbers: %v", err)
 	}

@@ -34,7 +34,14 @@ func (t *tx) Numbers(org string, f account.NumberFilter) ([]account.Number, erro
 	if f.Status != "" {
 		query, args = query+" AND n.status = ?", append(args, string(f.Status))
 	}
-	return many(t, scanNumber, query+" ORDER BY n.id DESC", args...)
+	if f.Before > 0 {
+		query, args = query+" AND n.id < ?", append(args, f.Before)
+	}
+	query += " ORDER BY n.id DESC"
+	if f.Limit > 0 {
+		query, args = query+" LIMIT ?", append(args, f.Limit)
+	}
+	return many(t, scanNumber, query, args...)
 }
 
 func (t *tx) Number(org string, id int64) (account.Number, error) {

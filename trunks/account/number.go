@@ -58,6 +58,8 @@ type NumberFilter struct {
 	Connection    int64
 	SIPCredential string
 	Status        NumberStatus
+	Before        int64 // numbers with a smaller id; 0: from the newest
+	Limit         int   // 0: all
 }
 
 // NumberChange is what to change of a number; zero fields stay.
