@@ -70,9 +70,6 @@ var fields = map[Kind][]Field{
 	},
 }
 
-// Fields returns what credentials of kind consist of; nil for a kind that is none.
-func Fields(kind Kind) []Field { return slices.Clone(fields[kind]) }
-
 // CredentialError is one credential that cannot be right, told without its value.
 type CredentialError struct {
 	Field   string // as "apiKey"
