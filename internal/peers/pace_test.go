@@ -67,3 +67,31 @@ func TestChannelLimit(t *testing.T) {
 		t.Errorf("%g refusals are counted, want 40", n)
 	}
 }
+
+// TestCarrierTakesFewer: twenty calls a second are configured, the carrier takes eight, and twelve are asked for. Few are refused before
+// the edge sends eight, no caller hears of those, and the metrics and one line of log say so.
+func TestCarrierTakesFewer(t *testing.T) {
+	t.Parallel()
+	Need(t, "sipp")
+	s := newStage(t, stageOptions{trunk: "cps_limit: 20"})
+	c, err := carrier.Start(t.Context(), carrier.Options{Listen: s.carrier, Contact: "sip:" + s.udp.String(), CPS: 8, CPSRetryAfter: -1, Dialect: carrier.Telnyx, Ring: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	r := SIPp{Scenario: scenario("uac-hold.xml"), Local: FreePort(t, AppHost), Remote: s.udp, Service: theirNumber, Calls: 120, Rate: 12,
+		Pause: 10 * time.Millisecond, Keys: map[string]string{"caller": ourNumber}, Limit: 40 * time.Second}.Run(t)
+	m := s.Metrics()
+	refused, rate := m.Sum("trunkline_cps_refused_by_carrier_total"), m.Sum("trunkline_cps_rate")
+	t.Logf("%+v; the carrier refused %g, %g a second in force", r, refused, rate)
+	if refused == 0 || refused != float64(c.Throttled()) || refused > 20 {
+		t.Errorf("the carrier refused %d calls, and %g are counted", c.Throttled(), refused)
+	}
+	if rate > 8 {
+		t.Errorf("%g a second in force", rate)
+	}
+	if r.Good < 60 {
+		t.Errorf("%+v", r)
+	}
+	s.WaitForLog(time.Second, "the carrier takes fewer calls a second than cps_limit")
+}
