@@ -45,10 +45,10 @@ func (d *demonstration) burst(ctx context.Context) error {
 	}
 	peak, delayed := "", ""
 	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, `trunkline_cps_peak{cps_key="carrier"} `); ok {
+		if value, ok := strings.CutPrefix(line, `trunkline_cps_peak{cps_key="connection:1"} `); ok {
 			peak = strings.TrimSpace(value)
 		}
-		if value, ok := strings.CutPrefix(line, `trunkline_cps_requests_total{cps_key="carrier",decision="delayed"} `); ok {
+		if value, ok := strings.CutPrefix(line, `trunkline_cps_requests_total{cps_key="connection:1",decision="delayed"} `); ok {
 			delayed = strings.TrimSpace(value)
 		}
 	}

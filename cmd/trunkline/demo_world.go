@@ -41,6 +41,12 @@ type demonstration struct {
 
 	edge, application netip.AddrPort
 
+	key                string // of the API
+	bodies             int    // files with bodies of requests
+	evidence           string
+	connection, number string // their paths
+	agent              any    // its id
+
 	shown store.Stored // the record of the call whose ladder is drawn
 	calls int          // that are to be on record
 }
@@ -56,10 +62,14 @@ func newDemonstration(ctx context.Context, out, talk io.Writer) (_ *demonstratio
 	if d.folder, err = os.MkdirTemp("", "trunkline-demo-"); err != nil {
 		return nil, err
 	}
+	if d.edge, err = freeAddress(loopback(1)); err != nil {
+		return nil, err
+	}
 	d.carrier, err = carrier.Start(context.WithoutCancel(ctx), carrier.Options{ // both end in close
 		Listen: netip.AddrPortFrom(loopback(2), 0),
 		Realm:  "carrier.example", User: demoUser, Password: demoPassword, Algorithm: "SHA-256,MD5",
-		Ring: 150 * time.Millisecond, DIDs: []string{demoNumber},
+		DIDs: []string{demoNumber}, Contact: "sip:" + d.edge.String(),
+		Ring: 150 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, err
@@ -77,29 +87,19 @@ func newDemonstration(ctx context.Context, out, talk io.Writer) (_ *demonstratio
 
 // writeFiles writes the passwords and the configuration, with free ports.
 func (d *demonstration) writeFiles() (err error) {
-	if d.edge, err = freeAddress(loopback(1)); err != nil {
-		return err
-	}
 	media, err := freePorts(d.edge.Addr())
 	if err != nil {
 		return err
 	}
 	d.file = filepath.Join(d.folder, "sipgo.yaml")
 	text := fmt.Sprintf(`sip: {listen: ["udp://%[1]s", "tcp://%[1]s"]}
-media: {ports: %[8]d-%[9]d}
+media: {ports: %[3]d-%[4]d}
 http: {listen: "127.0.0.1:0"}
 storage: {directory: %[2]q}
 trace: {memory: 4MiB}
 drain: {deadline: 3s}
-trunks:
-  - {name: carrier, server: "%[3]s", domain: carrier.example, register: true,
-     auth_user: %[4]s, auth_password_file: %[5]q, source_addresses: ["%[3]s"], cps_limit: %[10]d}
-agents:
-  - {name: app, destinations: [{uri: "sip:%[6]s;transport=udp"}], source_addresses: ["%[6]s"]}
-numbers:
-  - {number: %[7]q, trunk: carrier, inbound_agent: app, outbound_agent: app}
-`, d.edge, filepath.Join(d.folder, "data"), d.carrier.Addr(), demoUser, d.passwordFile("right"), d.application, demoNumber,
-		media, media+mediaPorts-1, demoRate)
+probe: {allow_private_targets: true}
+`, d.edge, filepath.Join(d.folder, "data"), media, media+mediaPorts-1)
 	return errors.Join(
 		os.WriteFile(d.file, []byte(text), 0o600),
 		os.WriteFile(d.passwordFile("right"), []byte(demoPassword+"\n"), 0o600),
