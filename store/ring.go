@@ -226,13 +226,5 @@ func (r *ring) open(place, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// keyOf is the key something is sealed under.
-func keyOf(sealed []byte) (id keyID, ok bool) {
-	if len(sealed) < headSize || sealed[0] != sealedV1 {
-		return id, false
-	}
-	return keyID(sealed[1 : 1+keyIDSize]), true
-}
-
 // place names a row's secret. It is authenticated with the secret, so that a secret moved to another row does not open.
 func place(table, row string) []byte { return []byte(table + "/" + row) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"trunkline/trunks/provider"
@@ -73,12 +74,7 @@ func (s *Service) inForce(ctx context.Context, done bool) error {
 }
 
 func hasFailed(a answers, check string) bool {
-	for _, v := range a[check] {
-		if v == provider.Fail {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(a[check], provider.Fail)
 }
 
 // verifiable reads a number that can be verified, and its trunk.
