@@ -266,6 +266,9 @@ func (e *Edge) Calls() int { return int(e.calls.Load()) }
 // Draining reports whether Drain was called.
 func (e *Edge) Draining() bool { return e.draining.Load() }
 
+// RefuseCalls refuses new calls with 503 from now on.
+func (e *Edge) RefuseCalls() { e.draining.Store(true) }
+
 // Drain refuses new calls with 503 from now on and waits until the running ones
 // have ended or ctx ends; it returns how many are left.
 func (e *Edge) Drain(ctx context.Context) int {

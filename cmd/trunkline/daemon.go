@@ -327,6 +327,7 @@ func (d *daemon) run() {
 // drain refuses new calls and waits for the running ones until drain.deadline or until ctx ends. It returns how many are left.
 // Registrations stay: calls that run may need them, and new ones are told where to go.
 func (d *daemon) drain(ctx context.Context) (left int) {
+	d.edge.RefuseCalls() // before readiness is off: who sees that relies on it
 	d.ready.Store(false)
 	d.stopAccounts()
 	ctx, cancel := context.WithTimeout(ctx, d.config.Drain.Deadline.D())
