@@ -56,7 +56,7 @@ type agentChangeBody struct {
 	Name            *string            `json:"name,omitempty" nullable:"true" minLength:"1" maxLength:"120"`
 	Destinations    *[]destinationBody `json:"destinations,omitempty" nullable:"true" maxItems:"64"`
 	SourceAddresses *[]string          `json:"source_addresses,omitempty" nullable:"true" maxItems:"64"`
-	MaxCalls        optional[int]      `json:"max_calls,omitempty" doc:"null: no limit."`
+	MaxCalls        optional[int]      `json:"max_calls,omitzero" doc:"null: no limit."`
 }
 
 type AgentInput struct {

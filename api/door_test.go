@@ -14,8 +14,7 @@ import (
 // books is a domain in which one key is good.
 type books struct {
 	Accounts
-	created account.NewConnection
-	tested  account.TestRequest
+	tested account.TestRequest
 }
 
 const goodKey = "sk_live_0123456789abcdef0123456789abcdef0123456789ab"

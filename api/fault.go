@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -118,9 +119,7 @@ func (f *fault) shape(fam family, path string) (body any, contentType string) {
 // write answers with f, where Huma does not.
 func (f *fault) write(w http.ResponseWriter, r *http.Request) {
 	body, contentType := f.shape(familyOf(r.URL.Path), r.URL.Path)
-	for name, values := range f.GetHeaders() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), f.GetHeaders())
 	if f.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="trunkline"`)
 	}

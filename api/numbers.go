@@ -47,8 +47,8 @@ type verificationBody struct {
 
 // numberChangeBody assigns agents. What is absent stays.
 type numberChangeBody struct {
-	InboundAgentID  optional[int64] `json:"inbound_agent_id,omitempty" doc:"null: nobody; its calls are refused."`
-	OutboundAgentID optional[int64] `json:"outbound_agent_id,omitempty" doc:"null: nobody may call out with it."`
+	InboundAgentID  optional[int64] `json:"inbound_agent_id,omitzero" doc:"null: nobody; its calls are refused."`
+	OutboundAgentID optional[int64] `json:"outbound_agent_id,omitzero" doc:"null: nobody may call out with it."`
 	Status          *string         `json:"status,omitempty" nullable:"true" enum:"provisioning,active" doc:"Out of service, and in again."`
 }
 

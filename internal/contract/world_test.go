@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -353,9 +354,7 @@ func (w *world) manual(password, testNumber string) map[string]any {
 // with is a copy of a body with some members replaced; nil takes one out.
 func with(body map[string]any, pairs ...any) map[string]any {
 	out := map[string]any{}
-	for name, value := range body {
-		out[name] = value
-	}
+	maps.Copy(out, body)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] == nil {
 			delete(out, pairs[i].(string))
