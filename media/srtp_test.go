@@ -110,13 +110,12 @@ func TestProtectionThatDoesNotFitIs488(t *testing.T) {
 
 // vault is the SRTP of a test's phone.
 type vault struct {
-	t         *testing.T
-	out, in   *srtp.Context
-	phone     *phone
-	sequence  uint16
-	towards   netip.AddrPort
-	last      []byte // sent, as it was on the wire
-	timestamp uint32
+	t        *testing.T
+	out, in  *srtp.Context
+	phone    *phone
+	sequence uint16
+	towards  netip.AddrPort
+	last     []byte // sent, as it was on the wire
 }
 
 func cipher(t *testing.T, key string) *srtp.Context {

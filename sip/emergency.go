@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"slices"
 
 	"trunkline/sip/admit"
 	"trunkline/sip/wire"
@@ -16,12 +17,7 @@ func (e *Edge) isEmergency(called []byte) bool {
 		return true
 	}
 	number, _, _ := bytes.Cut(called, []byte(";"))
-	for _, n := range e.options.Emergency {
-		if string(number) == n {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.options.Emergency, string(number))
 }
 
 // acquire takes a channel of a trunk for the call; one in an emergency takes it

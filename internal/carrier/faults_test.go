@@ -118,13 +118,14 @@ func said(res *sip.Response) string {
 	if res == nil {
 		return "silence"
 	}
-	text := strings.TrimPrefix(res.StartLine(), "SIP/2.0 ")
+	var text strings.Builder
+	text.WriteString(strings.TrimPrefix(res.StartLine(), "SIP/2.0 "))
 	for _, name := range []string{"X-Twilio-Error", "Retry-After"} {
 		if h := res.GetHeader(name); h != nil {
-			text += " | " + h.Value()
+			text.WriteString(" | " + h.Value())
 		}
 	}
-	return text
+	return text.String()
 }
 
 // TestFaults does one thing wrong at a time; what is not named in the faults goes on as it should.
