@@ -47,6 +47,7 @@ check: format ## What a commit must pass: gofmt, vet, staticcheck, go fix, tests
 bench: ## Go benchmarks, SIPp through the edge and through Kamailio, probes beside sipsak, registrations, RTP through the relay and through rtpengine (BENCH='-quick' for a short one)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s $(PACKAGES) | grep -v -e 'no test files' -e '^ok' -e '^PASS'
 	$(GO) run ./bench/call $(BENCH)
+	$(GO) run ./bench/call $(BENCH) -only trunkline -api
 	$(GO) run ./bench/probe $(filter -quick,$(BENCH))
 	$(GO) run ./bench/register $(filter -quick,$(BENCH))
 	$(GO) run ./bench/relay $(if $(filter -quick,$(BENCH)),-rounds 1 -for 3s)

@@ -309,6 +309,9 @@ func register[I, O any](d *door, op huma.Operation, rule rules, handle func(cont
 		op.Metadata = map[string]any{}
 	}
 	op.Metadata[rulesMember] = rule
+	// The body is read before Huma gets it. Its own deadline of five seconds would stay on the connection, and end every request
+	// that takes longer than that, and those after it.
+	op.BodyReadTimeout = -1
 	d.document(&op, rule)
 	huma.Register(d.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, callerOf(ctx), in)

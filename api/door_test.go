@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"trunkline/config"
 	"trunkline/trunks/account"
@@ -15,6 +16,7 @@ import (
 type books struct {
 	Accounts
 	tested account.TestRequest
+	takes  time.Duration // of a test
 }
 
 const goodKey = "sk_live_0123456789abcdef0123456789abcdef0123456789ab"
@@ -40,8 +42,13 @@ func (b *books) CreateSIPCredential(_ context.Context, _ account.Caller, s accou
 	return account.SIPCredential{ID: "x", Org: "org", SIPCredentialSettings: s, Version: 3}, nil
 }
 
-func (b *books) Test(_ context.Context, _ account.Caller, r account.TestRequest) (account.TestResult, error) {
+func (b *books) Test(ctx context.Context, _ account.Caller, r account.TestRequest) (account.TestResult, error) {
 	b.tested = r
+	select {
+	case <-time.After(b.takes):
+	case <-ctx.Done():
+		return account.TestResult{}, ctx.Err()
+	}
 	for _, name := range []string{"OPTIONS", "REGISTER"} {
 		if r.Report != nil {
 			r.Report(account.Step{Name: name, Verdict: "pass"})
@@ -72,6 +79,20 @@ func ask(t *testing.T, url, method, path, key, body string, headers ...string) (
 		t.Fatal(err)
 	}
 	return response, strings.TrimSpace(string(text))
+}
+
+// A carrier that says nothing makes a test take its time: neither it nor what comes over the same connection afterwards is given up.
+func TestSlowRequestsAreNotGivenUp(t *testing.T) {
+	t.Parallel()
+	_, url := serve(t, Options{Accounts: &books{takes: 6 * time.Second}}) // more than any deadline of reading a request
+	for _, r := range []struct{ method, path, body string }{
+		{"POST", "/v1/voip-connections/test", `{"provider": "manual", "sip_config": {"server": "carrier.example"}}`},
+		{"GET", "/v1/voip-connections/5", ""},
+	} {
+		if response, body := ask(t, url, r.method, r.path, goodKey, r.body); response.StatusCode == 503 || strings.Contains(body, "cancelled") {
+			t.Errorf("%s %s: %d %s", r.method, r.path, response.StatusCode, body)
+		}
+	}
 }
 
 func TestFaultsHaveTheShapeOfTheirFamily(t *testing.T) {

@@ -34,6 +34,7 @@ type plan struct {
 	loadCPU  int
 	testCPU  int
 	soak     time.Duration // length of a steady run of the edge that looks for leaks; 0: none
+	api      bool          // calls beside clients of the admin API, instead of the table
 	relay    bool          // media relay of the edge on: SDP rewritten, ports taken; no RTP is sent
 	edge     string        // binary of the edge; empty: built here
 	keep     bool          // leave the temporary folder
@@ -54,6 +55,7 @@ func main() {
 	flag.IntVar(&p.held, "held", p.held, "open calls for the memory figure; 0 leaves it out")
 	flag.IntVar(&p.probes, "probes", p.probes, "calls of the latency figure; 0 leaves it out")
 	flag.DurationVar(&p.soak, "soak", 0, "instead of the table: run the edge this long at the low rate, hold and release calls, and look for leaks")
+	flag.BoolVar(&p.api, "api", false, "instead of the table: calls at the low rate alone and beside busy clients of the admin API")
 	flag.IntVar(&p.loadCPU, "load-cpu", 0, "CPU of SIPp and of this program")
 	flag.IntVar(&p.testCPU, "test-cpu", 1, "CPU of the system under test")
 	flag.BoolVar(&p.relay, "relay", false, "switch the edge's media relay on (off: signalling only, as Kamailio does)")
@@ -97,6 +99,9 @@ func run(ctx context.Context, p plan) error {
 	}
 	if p.soak > 0 {
 		return b.soakEdge(ctx, systems)
+	}
+	if p.api {
+		return b.besideAPI(ctx, systems)
 	}
 	figures, err := b.measureAll(ctx, systems)
 	if len(figures) > 0 {

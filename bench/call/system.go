@@ -105,6 +105,9 @@ media:
   relay: %t
 http:
   listen: %s
+  rate_limit: 0
+probe:
+  allow_private_targets: true
 storage:
   directory: %s
 trunks:
