@@ -46,7 +46,7 @@ func (c *session) reset() {
 }
 
 // pooledSessions bounds the sessions kept for reuse, per shard.
-const pooledSessions = 1 << 10
+const pooledSessions = 1 << 8
 
 // finish ends a session: one record, then nothing refers to it any more.
 func (c *session) finish(now time.Time) {

@@ -34,7 +34,8 @@ numbers:
 	last := SIPp{Scenario: scenario("uas.xml"), Local: answering}.Start(t)
 	defer last.Stop()
 	Eventually(t, 20*time.Second, "the trunk that is not there is down", func() bool {
-		return e.Metrics().Sum("trunkline_trunk_up", `trunk="gone"`) == 0
+		m := e.Metrics()
+		return m.Sum("trunkline_trunk_options_total", `trunk="gone"`, `result="unreachable"`) >= 2 && m.Sum("trunkline_trunk_up", `trunk="gone"`) == 0
 	})
 	call := func(number string, calls int) Result {
 		return SIPp{Scenario: scenario("uac.xml"), Local: FreePort(t, AppHost), Remote: at, Service: theirNumber, Calls: calls, Rate: 20,
@@ -51,7 +52,6 @@ numbers:
 	for series, want := range map[string]float64{
 		"trunkline_call_results_total refusing carrier_error": calls,
 		"trunkline_call_results_total answering answered":     calls,
-		"trunkline_call_attempts_total gone":                  0,
 		"trunkline_trunk_up refusing":                         1,
 	} {
 		words := strings.Fields(series)
@@ -63,8 +63,13 @@ numbers:
 			t.Errorf("%s is %g, want %g", series, got, want)
 		}
 	}
-	if n := m.Sum("trunkline_call_rejections_total", `reason="trunk_down"`); n != calls {
-		t.Errorf("%g refusals are counted, want %d", n, calls)
+	// A server that never answered OPTIONS may be proven up by a call alone: one in an interval is tried there.
+	const trials = 10
+	if n := m.Sum("trunkline_call_attempts_total", `trunk="gone"`); n > trials {
+		t.Errorf("%g calls were tried at a trunk that is down", n)
+	}
+	if n := m.Sum("trunkline_call_rejections_total", `reason="trunk_down"`); n < calls-trials || n > calls {
+		t.Errorf("%g refusals are counted, want %d or a few less", n, calls)
 	}
 	if n := m.Sum("trunkline_trunk_options_total", `trunk="gone"`, `result="unreachable"`); n < 2 {
 		t.Errorf("%g OPTIONS found nobody", n)
@@ -79,8 +84,13 @@ numbers:
 		}
 		stories[r.Outcome+": "+strings.Join(tries, ", ")]++
 	}
-	answered, refused := "answered: refusing 503, gone trunk_down, answering 200", "local_error: gone trunk_down"
-	if stories[answered] != calls || len(stories) != 2 {
-		t.Errorf("records: %v, want %d times %q and others like %q", stories, calls, answered, refused)
+	answered := 0
+	for story, n := range stories {
+		if strings.HasPrefix(story, "answered: refusing 503, ") && strings.HasSuffix(story, "answering 200") {
+			answered += n
+		}
+	}
+	if answered != calls || stories["answered: refusing 503, gone trunk_down, answering 200"] == 0 {
+		t.Errorf("records: %v, want %d calls answered by the third trunk, most of them past one that is down", stories, calls)
 	}
 }
