@@ -136,3 +136,78 @@ func (c *session) inviteJoint(a call.Action) {
 	c.callee.sdp = append(c.callee.sdp[:0], sdp...)
 	c.deliver(call.Callee, delivery{kind: deliverJoin})
 }
+
+// knownToTarget returns the dialog that a Replaces in a Refer-To names as the target of the transfer knows it: its own with
+// us, where the REFER has the one that its sender has with us (REF-03).
+func (s *shard) knownToTarget(uri wire.URI) *wire.Replaces {
+	r, ok := wire.ReplacesInURI(uri)
+	if !ok {
+		return nil
+	}
+	held, side := s.replaced(r)
+	if held == nil || side == call.Nobody {
+		return nil
+	}
+	d := held.dialogOf(side.Other(), held.fork)
+	return &wire.Replaces{CallID: d.CallID, ToTag: d.RemoteTag, FromTag: d.LocalTag}
+}
+
+// ownNumber is the number of the agent in this call: it is who calls when the agent transfers.
+func (c *session) ownNumber() []byte {
+	if c.agentSide() == call.Caller {
+		return c.number
+	}
+	return c.called
+}
+
+func (c *session) agentSide() call.Side {
+	if c.caller.agent != nil {
+		return call.Caller
+	}
+	return call.Callee
+}
+
+// sameParty: both sides are the same trunk or the same agent.
+func (l *leg) sameParty(other *leg) bool {
+	if l.trunk != nil {
+		return other.trunk != nil && l.trunk.Name == other.trunk.Name
+	}
+	return l.agent != nil && other.agent != nil && l.agent.Name == other.agent.Name
+}
+
+// replaced returns the call of this shard and the side of it whose dialog a Replaces names, as we are named in it
+// (RFC 3891 §3).
+func (s *shard) replaced(r wire.Replaces) (*session, call.Side) {
+	_, slot, ok := readTag(r.ToTag)
+	if !ok {
+		return nil, call.Nobody
+	}
+	c := s.session(slot)
+	if c == nil {
+		return nil, call.Nobody
+	}
+	return c, c.sideIn(r.CallID, r.ToTag, r.FromTag)
+}
+
+// replacedAsKnownTo is replaced for the dialog as the peer in it is named, which only who got a REFER of ours can know: the
+// side to be replaced is the other one.
+func (s *shard) replacedAsKnownTo(r wire.Replaces) (*session, call.Side) {
+	r.ToTag, r.FromTag = r.FromTag, r.ToTag
+	c, side := s.replaced(r)
+	if side == call.Nobody {
+		return nil, side
+	}
+	return c, side.Other()
+}
+
+// sideIn returns the side whose confirmed dialog these are, tags as seen from our end; Nobody if there is none.
+func (c *session) sideIn(callID, local, remote []byte) call.Side {
+	fork, answered := c.machine.Chosen()
+	switch {
+	case c.caller.dialog.Is(callID, local, remote):
+		return call.Caller
+	case answered && c.dialogOf(call.Callee, fork).Is(callID, local, remote):
+		return call.Callee
+	}
+	return call.Nobody
+}
