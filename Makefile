@@ -13,7 +13,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz build format
+.PHONY: help run test interop check bench fuzz build format
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: format ## Format, vet, and every test, with real peers where they are inst
 	$(GO) test -tags '$(TAGS)' -timeout $(TIMEOUT) $$($(GO) list $(PACKAGES) | grep -v '^$(PEERS)$$') || status=1; \
 	$(GO) test -tags '$(TAGS)' -timeout $(TIMEOUT) $(PEERS) || status=1; \
 	exit $$status
+
+interop: ## The interop tests alone, and docs/interop.md made from them; every peer must be installed
+	CI=true $(GO) test -tags '$(TAGS)' -count 1 -timeout $(TIMEOUT) -run '^TestLab' $(PEERS) -update
 
 check: format ## What a commit must pass: gofmt, vet, staticcheck, go fix, tests with -race
 	$(GO) vet -tags '$(TAGS)' $(PACKAGES)

@@ -157,9 +157,19 @@ func Binary(t testing.TB) string {
 	return binary
 }
 
-// Main runs the tests of a package that uses Binary, and removes it afterwards. TestMain calls it.
-func Main(m *testing.M) {
+// Main runs the tests of a package that uses Binary, and removes it afterwards. TestMain calls it. When all tests have ended well it
+// asks each of after, whose errors fail the run as well.
+func Main(m *testing.M, after ...func() error) {
 	status := m.Run()
+	for _, check := range after {
+		if status != 0 {
+			break
+		}
+		if err := check(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+	}
 	if builtIn != "" {
 		os.RemoveAll(builtIn)
 	}
