@@ -2,12 +2,10 @@ package peers
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/binary"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -32,6 +30,8 @@ type Baresip struct {
 	Register  bool       // with the domain, by digest
 	Hertz     int        // tone it plays; zero: 400
 	Codecs    string     // as "PCMA/8000/1"; empty: PCMU, then PCMA
+	Answer    string     // "auto", "early" for a 183 with media before the 200, or "manual"; empty: auto
+	Secure    bool       // it offers SRTP with keys in the description, and takes nothing else
 	Authority *Authority // signs its certificate, and is trusted; nil: no TLS
 }
 
@@ -60,16 +60,31 @@ func (b Baresip) Start(t testing.TB) *Phone {
 			t.Fatal(err)
 		}
 	}
-	p.Process = Start(t, Spec{Name: "baresip", Args: []string{"baresip", "-4", "-f", dir, "-v", "-s"}, Dir: dir})
+	onlyDecoded(t, dir)
+	p.Process = Start(t, Spec{Name: "baresip", Args: []string{"baresip", "-4", "-f", dir, "-v", "-s"}, Dir: dir, Env: []string{"TZ=UTC"}})
 	p.WaitFor(10*time.Second, "its control port is open", func() bool {
 		c, err := net.Dial("tcp", control.String())
 		p.control = c
 		return err == nil
 	})
 	t.Cleanup(func() { p.control.Close() })
-	go p.listen() // ends when the control connection is closed
+	go p.take() // ends when the control connection is closed
 	return p
 }
+
+// onlyDecoded keeps baresip from recording what it sends. Debian's takes its recorders off when it is put on hold and sets up new
+// ones only where none is left, and the one of what it sends would be. Folders stand where those files would be made.
+func onlyDecoded(t testing.TB, dir string) {
+	t.Helper()
+	for second, end := time.Now(), time.Now().Add(phoneLife); second.Before(end); second = second.Add(time.Second) {
+		if err := os.Mkdir(filepath.Join(dir, second.UTC().Format("dump-2006-01-02-15-04-05-enc.wav")), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// phoneLife is longer than any test needs a phone.
+const phoneLife = 3 * time.Minute
 
 // modules is where Debian and upstream put them.
 func modules(t testing.TB) string {
@@ -83,7 +98,7 @@ func modules(t testing.TB) string {
 }
 
 func (b Baresip) config(t testing.TB, dir string, control netip.AddrPort) string {
-	media := FreePort(t, b.Listen.Addr().String()).Port() &^ 1
+	media := phoneMedia()
 	return fmt.Sprintf(`poll_method epoll
 sip_listen %[1]s
 call_local_timeout 120
@@ -101,6 +116,8 @@ rtp_ports %[4]d-%[5]d
 jitter_buffer_delay 1-3
 module_path %[6]s
 module g711.so
+module opus.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -110,7 +127,7 @@ module_app ctrl_tcp.so
 ctrl_tcp_listen %[7]s
 ring_aufile none
 ringback_aufile none
-%[9]s`, b.Listen, filepath.Join(dir, "tone.wav"), dir, media, media+40, modules(t), control, b.Listen.Addr(), b.security(t, dir))
+%[9]s`, b.Listen, filepath.Join(dir, "tone.wav"), dir, media, media+phonePorts-1, modules(t), control, b.Listen.Addr(), b.security(t, dir))
 }
 
 // security is what TLS needs. Certificate and key stand in one file.
@@ -135,28 +152,6 @@ func (b Baresip) security(t testing.TB, dir string) string {
 	return fmt.Sprintf("sip_certificate %s\nsip_cafile %s\n", file, b.Authority.File)
 }
 
-// tone is a minute of it as a WAV file: baresip's own sine knows 48 kHz only.
-func tone(hertz int) []byte {
-	const rate, samples = 8000, 60 * 8000
-	b := append([]byte("RIFF"), 0, 0, 0, 0)
-	b = append(b, "WAVEfmt "...)
-	b = binary.LittleEndian.AppendUint32(b, 16)
-	for _, v := range []uint16{1, 1} { // PCM, one channel
-		b = binary.LittleEndian.AppendUint16(b, v)
-	}
-	b = binary.LittleEndian.AppendUint32(b, rate)
-	b = binary.LittleEndian.AppendUint32(b, 2*rate)
-	for _, v := range []uint16{2, 16} { // octets a frame, bits a sample
-		b = binary.LittleEndian.AppendUint16(b, v)
-	}
-	b = binary.LittleEndian.AppendUint32(append(b, "data"...), 2*samples)
-	for i := range samples {
-		b = binary.LittleEndian.AppendUint16(b, uint16(int16(8000*math.Sin(2*math.Pi*float64(hertz)*float64(i)/rate))))
-	}
-	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-8))
-	return b
-}
-
 func (b Baresip) account() string {
 	user, domain, transport := b.User, b.Domain, b.Transport
 	if user == "" {
@@ -172,7 +167,10 @@ func (b Baresip) account() string {
 	if codecs == "" {
 		codecs = "PCMU/8000/1,PCMA/8000/1"
 	}
-	line := fmt.Sprintf("<sip:%s@%s;transport=%s>;answermode=auto;audio_codecs=%s;ptime=20", user, domain, transport, codecs)
+	line := fmt.Sprintf("<sip:%s@%s;transport=%s>;answermode=%s;audio_codecs=%s;ptime=20", user, domain, transport, cmp.Or(b.Answer, "auto"), codecs)
+	if b.Secure {
+		line += ";mediaenc=srtp-mand"
+	}
 	if b.Password != "" {
 		line += ";auth_user=" + user + ";auth_pass=" + b.Password
 	}
@@ -191,46 +189,33 @@ func (p *Phone) Dial(to string) { p.command("dial", to) }
 // HangUp ends its call.
 func (p *Phone) HangUp() { p.command("hangup", "") }
 
-// Heard reports whether the recording of its last call is, for the greater part, a tone of so many hertz.
-func (p *Phone) Heard(hertz int) bool {
+// Accept answers the call that rings.
+func (p *Phone) Accept() { p.command("accept", "") }
+
+// Hold puts its call on hold, Resume takes it up again.
+func (p *Phone) Hold()   { p.command("hold", "") }
+func (p *Phone) Resume() { p.command("resume", "") }
+
+// Transfer asks the other party of its call to call somebody else: a REFER.
+func (p *Phone) Transfer(to string) { p.command("transfer", to) }
+
+// Recording is what it has heard so far in all its calls, one after the other. Nothing stands in it for time without packets.
+func (p *Phone) Recording() Recording {
 	p.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(p.dir, "dump-*-dec.wav")) // the pattern is well formed
-	if len(files) == 0 {
-		return false
-	}
-	slices.Sort(files)
-	b, err := os.ReadFile(files[len(files)-1])
-	if err != nil {
-		p.t.Errorf("baresip's recording: %v", err)
-		return false
-	}
-	_, b, ok := bytes.Cut(b, []byte("data"))
-	if !ok || len(b) < 4+2*8000/4 {
-		return false // less than a quarter of a second
-	}
-	return purity(b[4:], hertz) > 0.5
-}
-
-// purity is the share that one frequency has of the energy of 16-bit samples at 8 kHz (Goertzel, blocks of 50 ms).
-func purity(pcm []byte, hertz int) float64 {
-	const block = 400
-	w := 2 * math.Cos(2*math.Pi*float64(hertz)/8000)
-	var tone, total float64
-	for len(pcm) >= 2*block {
-		var q1, q2 float64
-		for i := range block {
-			sample := float64(int16(binary.LittleEndian.Uint16(pcm[2*i:])))
-			total += sample * sample
-			q0 := w*q1 - q2 + sample
-			q1, q2 = q0, q1
+	slices.Sort(files)                                                // their names are times
+	all := Recording{Rate: 8000}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			p.t.Errorf("baresip's recording: %v", err)
+			continue
 		}
-		tone += (q1*q1 + q2*q2 - w*q1*q2) * 2 / block
-		pcm = pcm[2*block:]
+		if r, err := readWAV(b); err == nil { // a file that has just been made has no header yet
+			all.Rate, all.Samples = r.Rate, append(all.Samples, r.Samples...)
+		}
 	}
-	if total == 0 {
-		return 0
-	}
-	return tone / total
+	return all
 }
 
 // command sends a command as a netstring of JSON, the ctrl_tcp module's format.
@@ -245,8 +230,8 @@ func (p *Phone) command(name, params string) {
 	}
 }
 
-// listen takes events until the connection ends.
-func (p *Phone) listen() {
+// take takes events until the connection ends.
+func (p *Phone) take() {
 	r := bufio.NewReader(p.control)
 	for {
 		length, err := r.ReadString(':')
@@ -273,12 +258,20 @@ func (p *Phone) listen() {
 	}
 }
 
-// Saw reports whether an event of a type was seen: REGISTER_OK, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED …
-func (p *Phone) Saw(event string) bool {
+// Count returns how many events of a type were seen: REGISTER_OK, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED …
+func (p *Phone) Count(event string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Contains(p.events, event)
+	for _, seen := range p.events {
+		if seen == event {
+			n++
+		}
+	}
+	return n
 }
+
+// Saw reports whether an event of a type was seen.
+func (p *Phone) Saw(event string) bool { return p.Count(event) > 0 }
 
 // WaitForEvent waits until an event of a type was seen, at least once since the start.
 func (p *Phone) WaitForEvent(limit time.Duration, event string) {

@@ -39,6 +39,7 @@ type stageOptions struct {
 	sip   string // further keys of sip
 	media string // further keys of media
 	trunk string // further keys of the trunk
+	agent string // further keys of the agent
 	more  string // further sections
 	store string // further keys of storage
 	data  string
@@ -73,7 +74,7 @@ func (s *stage) config(o stageOptions) string {
 	certificate, key := s.authority.Issue(EdgeHost)
 	return strings.NewReplacer("$udp", s.udp.String(), "$tls", s.tls.String(), "$certificate", certificate, "$key", key, "$sip", o.sip,
 		"$relay", fmt.Sprint(o.relay), "$media", o.media, "$carrier", s.carrier.String(), "$transport", o.transport,
-		"$app", s.app.String(), "$hostOfApp", s.app.Addr().String(), "$viaApp", o.appTransport, "$number", ourNumber, "$trunk", o.trunk, "$more", o.more).Replace(`sip:
+		"$hostOfCarrier", s.carrier.Addr().String(), "$app", s.app.String(), "$hostOfApp", s.app.Addr().String(), "$viaApp", o.appTransport, "$number", ourNumber, "$trunk", o.trunk, "$agent", o.agent, "$more", o.more).Replace(`sip:
   listen: ["udp://$udp", "tcp://$udp", "tls://$tls"]
   tls: {certificate: "$certificate", key: "$key"}
   $sip
@@ -82,12 +83,13 @@ trunks:
   - name: carrier
     server: $carrier
     transport: $transport
-    source_addresses: [127.0.0.2]
+    source_addresses: [$hostOfCarrier]
     $trunk
 agents:
   - name: app
     destinations: [{uri: "sip:$app;transport=$viaApp"}]
     source_addresses: [$hostOfApp]
+    $agent
 numbers: [{number: "$number", trunk: carrier, inbound_agent: app, outbound_agent: app}]
 $more
 `)

@@ -29,6 +29,20 @@ var handedOut atomic.Uint32
 
 func init() { handedOut.Store(uint32(os.Getpid()) * 64) }
 
+// Media of phones have ports of their own, away from the rest: baresip binds them on every address, whenever a call begins.
+const (
+	firstPhonePort = 14000
+	phonePorts     = 40 // of each phone
+	phoneRanges    = 140
+)
+
+var phonesStarted atomic.Uint32
+
+// phoneMedia returns the first of phonePorts ports for a phone, which no other phone of this process was given lately.
+func phoneMedia() int {
+	return firstPhonePort + phonePorts*int((uint32(os.Getpid())+phonesStarted.Add(1))%phoneRanges)
+}
+
 // FreePort returns a port of the loopback address host on which nothing listens at the moment, over UDP and TCP, and which
 // no other caller in this process was given lately.
 func FreePort(t testing.TB, host string) netip.AddrPort {
