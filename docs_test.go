@@ -413,11 +413,11 @@ func (tree testTree) read(file string) error {
 	return nil
 }
 
-// tagged reports whether a build constraint asks for more than an operating system or the race detector.
+// tagged reports whether a build constraint asks for more than an operating system, the race detector or what make test sets: interop.
 func tagged(file *ast.File) bool {
 	for _, group := range file.Comments {
 		for _, c := range group.List {
-			if rest, ok := strings.CutPrefix(c.Text, "//go:build "); ok && !strings.Contains("linux !linux unix !unix race !race", rest) {
+			if rest, ok := strings.CutPrefix(c.Text, "//go:build "); ok && !strings.Contains("linux !linux unix !unix race !race interop", rest) {
 				return true
 			}
 		}
