@@ -9,11 +9,13 @@ FUZZTIME ?= 30s
 # A whole run of the tests, the cgo build of SQLite included.
 TIMEOUT  ?= 25m
 BENCH    ?=
+# How long `make soak` keeps its load up.
+SOAK     ?= 2h
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test interop check bench fuzz build format
+.PHONY: help run test interop check bench soak fuzz build format
 
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ bench: ## Go benchmarks, SIPp through the edge and through Kamailio, probes besi
 	$(GO) run ./bench/probe $(filter -quick,$(BENCH))
 	$(GO) run ./bench/register $(filter -quick,$(BENCH))
 	$(GO) run ./bench/relay $(if $(filter -quick,$(BENCH)),-rounds 1 -for 3s)
+
+soak: ## A hundred calls of every kind a second for two hours (SOAK=10m for less): all good, and nothing grows
+	$(GO) test -tags interop -run '^TestSoak$$' -v -soak $(SOAK) -timeout 0 $(PEERS)
 
 fuzz: ## Every fuzz target for FUZZTIME (30s) each
 	@set -e; for package in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PACKAGES)); do \

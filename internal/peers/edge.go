@@ -107,20 +107,36 @@ func (e *Edge) Metrics() Metrics {
 }
 
 // Records returns the call records, newest first. The edge must have ended: its file has one owner.
-func (e *Edge) Records() []store.Stored {
+func (e *Edge) Records() (all []store.Stored) {
 	e.t.Helper()
-	r, err := store.OpenRecords(e.Data, store.Options{})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	all, err := r.Recent(context.Background(), 1<<30, 0)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	if err := r.Close(context.Background()); err != nil {
-		e.t.Fatal(err)
-	}
+	e.EachRecord(func(r store.Stored) { all = append(all, r) })
 	return all
+}
+
+// EachRecord is Records for more of them than memory should hold.
+func (e *Edge) EachRecord(visit func(store.Stored)) {
+	e.t.Helper()
+	records, err := store.OpenRecords(e.Data, store.Options{})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	const page = 10_000
+	for before := int64(0); ; {
+		some, err := records.Recent(context.Background(), page, before)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		for _, r := range some {
+			visit(r)
+		}
+		if len(some) < page {
+			break
+		}
+		before = some[len(some)-1].Seq
+	}
+	if err := records.Close(context.Background()); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // build makes the binary once for all tests of a process.
