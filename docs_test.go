@@ -50,6 +50,26 @@ func TestTrapsTable(t *testing.T) {
 	}
 }
 
+var relativeLink = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+
+// TestLinks: what a page of the project links to is in the tree.
+func TestLinks(t *testing.T) {
+	err := filepath.WalkDir(".", func(page string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(page) != ".md" {
+			return err
+		}
+		for _, link := range relativeLink.FindAllStringSubmatch(readFile(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), link[1])); err != nil {
+				t.Errorf("%s links to %s: %v", page, link[1], err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRFCTableNoticesFaults feeds the check pages that are wrong on purpose.
 func TestRFCTableNoticesFaults(t *testing.T) {
 	tree := exampleTree
