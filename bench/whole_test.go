@@ -113,12 +113,14 @@ func heap() uint64 {
 const (
 	inbound = `
 media: {relay: false}
+limits: {source_rate: 1000000} # all come from one address
 trunks: [{name: carrier, server: "127.0.0.2:5070", source_addresses: [127.0.0.2]}]
 agents: [{name: app, destinations: [{uri: "sip:127.0.0.3:5080;transport=udp"}], source_addresses: [127.0.0.3]}]
 numbers: [{number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_agent: app}]
 `
 	outbound = `
 media: {relay: false}
+limits: {source_rate: 1000000} # all come from one address
 trunks: [{name: carrier, server: "127.0.0.3:5080", source_addresses: [127.0.0.3]}]
 agents: [{name: app, destinations: [{uri: "sip:127.0.0.2:5070;transport=udp"}], source_addresses: [127.0.0.2]}]
 numbers: [{number: "+14155550100", trunk: carrier, inbound_agent: app, outbound_agent: app}]

@@ -21,8 +21,11 @@ type Config struct {
 
 	Providers Providers `yaml:"providers"`
 	Trunks    []Trunk   `yaml:"trunks"`
-	Agents    []Agent   `yaml:"agents"`
-	Numbers   []Number  `yaml:"numbers"`
+
+	Organizations []Organization `yaml:"organizations"`
+
+	Agents  []Agent  `yaml:"agents"`
+	Numbers []Number `yaml:"numbers"`
 
 	origins map[string]Origin
 }
@@ -123,6 +126,7 @@ type Limits struct {
 	MaxCalls      int           `yaml:"max_calls"`      // calls in progress in this process; 0: no limit
 	UnknownRate   float64       `yaml:"unknown_rate"`   // requests per second from unlisted addresses, all together, that are answered
 	UnknownAnswer UnknownAnswer `yaml:"unknown_answer"` // refuse or drop
+	SourceRate    float64       `yaml:"source_rate"`    // requests per second outside calls that one listed address may send; 0: no limit
 	RetryAfter    Duration      `yaml:"retry_after"`    // in a 503 for overload or drain, whole seconds
 
 	EmergencyNumbers []string `yaml:"emergency_numbers"` // called numbers that no limit holds up
@@ -197,6 +201,7 @@ type Trunk struct {
 	Transfer         Transfer     `yaml:"transfer"`        // what a REFER of this side does
 	Media            PartyMedia   `yaml:"media"`
 	Health           Health       `yaml:"health"`
+	SourceRate       *float64     `yaml:"source_rate"` // as limits.source_rate, for its addresses; nil: as there
 	Timers           Timers       `yaml:"timers"`
 	TLS              TrunkTLS     `yaml:"tls"`
 }
@@ -246,8 +251,10 @@ type Agent struct {
 	Transfer        Transfer      `yaml:"transfer"`        // what a REFER of this side does
 	Forwarding      bool          `yaml:"forwarding"`      // it may send on calls of others that were diverted from its own numbers
 	MaxCalls        *int          `yaml:"max_calls"`       // calls in progress with this agent; nil: no limit
+	SourceRate      *float64      `yaml:"source_rate"`     // as limits.source_rate, for its addresses; nil: as there
 
-	Toll Toll `yaml:"toll"`
+	Organization string `yaml:"organization"` // whose toll it shares; empty: nobody's
+	Toll         Toll   `yaml:"toll"`
 
 	AuthUser         string `yaml:"auth_user"` // digest user name by which it is known from any address, and by which it registers; empty: only by address
 	AuthPassword     Secret `yaml:"auth_password"`
@@ -258,11 +265,21 @@ type Agent struct {
 
 // Toll guards against calls that cost more than they should: a stolen password, a looping application.
 type Toll struct {
-	Countries      []string `yaml:"countries"`        // first digits that called numbers must have, as 1 or 44; empty: any
-	Premium        bool     `yaml:"premium"`          // whether premium rate, satellite and shared cost numbers may be called
-	CallsPerMinute int      `yaml:"calls_per_minute"` // outbound calls in any rolling minute; 0: no limit
-	MinutesPerDay  int      `yaml:"minutes_per_day"`  // of answered outbound calls in a day of UTC; 0: no limit
+	Countries      []string  `yaml:"countries"`        // first digits that called numbers must have, as 1 or 44; empty: any
+	Premium        bool      `yaml:"premium"`          // whether premium rate, satellite and shared cost numbers may be called
+	CallsPerMinute int       `yaml:"calls_per_minute"` // outbound calls in any rolling minute; 0: no limit
+	MinutesPerDay  int       `yaml:"minutes_per_day"`  // of answered outbound calls in a day of UTC; 0: no limit
+	WhenSpent      WhenSpent `yaml:"when_spent"`       // what becomes of calls in progress when the minutes of the day are used up
 }
+
+// Organization bounds what the agents of one organization may spend together.
+type Organization struct {
+	Name string `yaml:"name"` // or id; AnyOrganization: every one that is not listed
+	Toll Toll   `yaml:"toll"`
+}
+
+// AnyOrganization is the name of the entry for organizations without one of their own. Each is bounded by itself.
+const AnyOrganization = "*"
 
 // Destination is one SIP address of an agent.
 type Destination struct {
@@ -331,6 +348,7 @@ type (
 	Latch         string
 	VonageAuth    string
 	SRTP          string
+	WhenSpent     string
 )
 
 const (
@@ -392,6 +410,9 @@ const (
 	RedirectFollow Redirect = "follow" // to its own other addresses; elsewhere the caller hears 480
 	RedirectRefuse Redirect = "refuse" // the caller hears 480
 	RedirectRelay  Redirect = "relay"  // the caller hears it, with the numbers it names
+
+	SpentRefuse WhenSpent = "refuse" // they go on; new ones are refused
+	SpentEnd    WhenSpent = "end"    // they are ended
 
 	SRTPPass SRTP = "pass" // as the other side of the call has it; keys cross
 	SRTPOff  SRTP = "off"  // plain RTP; SRTP of the other side ends at the edge

@@ -268,6 +268,8 @@ func newElement(t reflect.Type) reflect.Value {
 		v.Set(reflect.ValueOf(DefaultTrunk()))
 	case *Agent:
 		v.Set(reflect.ValueOf(DefaultAgent()))
+	case *Organization:
+		v.Set(reflect.ValueOf(defaultOrganization()))
 	case *Destination:
 		v.Set(reflect.ValueOf(defaultDestination()))
 	case *Route:

@@ -42,6 +42,7 @@ func Default() Config {
 			MaxCalls:      50_000,
 			UnknownRate:   100,
 			UnknownAnswer: UnknownRefuse,
+			SourceRate:    5000,
 			RetryAfter:    Duration(5 * time.Second),
 
 			EmergencyNumbers: []string{"112", "911"},
@@ -90,8 +91,13 @@ const (
 
 // DefaultAgent is an agent of which only the name must be given.
 func DefaultAgent() Agent {
-	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Transfer: TransferHandle, Media: defaultPartyMedia, Toll: Toll{Countries: []string{}}}
+	return Agent{FailoverAfter: failoverAfter, Redirect: RedirectFollow, SessionExpires: sessionExpires, MinSE: minSE, Transfer: TransferHandle, Media: defaultPartyMedia, Toll: defaultToll}
 }
+
+var defaultToll = Toll{Countries: []string{}, WhenSpent: SpentRefuse}
+
+// defaultOrganization is an organization of which only the name must be given.
+func defaultOrganization() Organization { return Organization{Toll: defaultToll} }
 
 // defaultDestination is a destination of which only the URI must be given.
 func defaultDestination() Destination { return Destination{Priority: 1, Weight: 1} }

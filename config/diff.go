@@ -7,9 +7,10 @@ import (
 
 // Changes says what differs between two configurations.
 type Changes struct {
-	Trunks, Agents, Numbers Entries
-	Keys                    []string // changed keys outside trunks, agents and numbers, as "media.ports"; sorted
-	Restart                 []string // those of Keys that take effect only at the next start
+	Trunks, Organizations, Agents, Numbers Entries
+
+	Keys    []string // changed keys outside those lists, as "media.ports"; sorted
+	Restart []string // those of Keys that take effect only at the next start
 }
 
 // Entries are the differences within one list, each entry by its name; a number is its own name. Each list is sorted.
@@ -18,7 +19,7 @@ type Entries struct {
 	Changed        []Entry
 }
 
-// Entry is one trunk, agent or number present on both sides.
+// Entry is one trunk, organization, agent or number present on both sides.
 type Entry struct {
 	Name string
 	Keys []string // changed keys within the entry, as "auth_password" or "tls.ca"; sorted
@@ -27,12 +28,13 @@ type Entry struct {
 // Diff returns what changes from old to new. Values are not told, so that secrets stay where they are.
 func Diff(old, new Config) Changes {
 	c := Changes{
-		Trunks:  diffList(old.Trunks, new.Trunks, func(t Trunk) string { return t.Name }),
-		Agents:  diffList(old.Agents, new.Agents, func(a Agent) string { return a.Name }),
-		Numbers: diffList(old.Numbers, new.Numbers, func(n Number) string { return n.Number }),
+		Trunks:        diffList(old.Trunks, new.Trunks, func(t Trunk) string { return t.Name }),
+		Organizations: diffList(old.Organizations, new.Organizations, func(o Organization) string { return o.Name }),
+		Agents:        diffList(old.Agents, new.Agents, func(a Agent) string { return a.Name }),
+		Numbers:       diffList(old.Numbers, new.Numbers, func(n Number) string { return n.Number }),
 	}
-	old.Trunks, old.Agents, old.Numbers = nil, nil, nil
-	new.Trunks, new.Agents, new.Numbers = nil, nil, nil
+	old.Trunks, old.Organizations, old.Agents, old.Numbers = nil, nil, nil, nil
+	new.Trunks, new.Organizations, new.Agents, new.Numbers = nil, nil, nil, nil
 	c.Keys = changedKeys(reflect.ValueOf(old), reflect.ValueOf(new), "", nil)
 	slices.Sort(c.Keys)
 	for _, key := range c.Keys {
@@ -45,7 +47,7 @@ func Diff(old, new Config) Changes {
 
 // Empty reports whether nothing differs.
 func (c Changes) Empty() bool {
-	return c.Trunks.Empty() && c.Agents.Empty() && c.Numbers.Empty() && len(c.Keys) == 0
+	return c.Trunks.Empty() && c.Organizations.Empty() && c.Agents.Empty() && c.Numbers.Empty() && len(c.Keys) == 0
 }
 
 // Empty reports whether nothing differs.

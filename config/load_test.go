@@ -26,6 +26,9 @@ func TestSampleHoldsTheDefaults(t *testing.T) {
 		t.Errorf("destination in the sample is not the default one: %+v", d)
 	}
 	want := Default()
+	organization := defaultOrganization()
+	organization.Name = "acme"
+	want.Organizations = []Organization{organization}
 	want.Trunks, want.Agents, want.Numbers = c.Trunks, c.Agents, c.Numbers
 	if changes := Diff(want, c); !changes.Empty() {
 		t.Errorf("the sample differs from the defaults: %+v", changes)

@@ -20,6 +20,9 @@ func (l *loader) validate() {
 	for i := range c.Trunks {
 		l.validateTrunk(at("trunks", i), &c.Trunks[i])
 	}
+	for i := range c.Organizations {
+		l.validateOrganization(at("organizations", i), &c.Organizations[i])
+	}
 	for i := range c.Agents {
 		l.validateAgent(at("agents", i), &c.Agents[i])
 	}

@@ -5,12 +5,15 @@ import (
 	"slices"
 )
 
-// validateNames finds two trunks, agents or numbers of one name.
+// validateNames finds two trunks, organizations, agents or numbers of one name.
 func (l *loader) validateNames() {
 	c := &l.config
-	trunks, agents, users, numbers := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	trunks, organizations, agents, users, numbers := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	for i, t := range c.Trunks {
 		l.unique("trunks", ".name", i, t.Name, trunks)
+	}
+	for i, o := range c.Organizations {
+		l.unique("organizations", ".name", i, o.Name, organizations)
 	}
 	for i, a := range c.Agents {
 		l.unique("agents", ".name", i, a.Name, agents)
@@ -61,7 +64,7 @@ func (l *loader) validateSources() {
 	}
 }
 
-// validateReferences finds numbers that name a trunk or agent nobody has.
+// validateReferences finds numbers that name a trunk or agent nobody has, and agents that name no organization.
 func (l *loader) validateReferences() {
 	c := &l.config
 	trunks, agents := make([]string, len(c.Trunks)), make([]string, len(c.Agents))
@@ -76,6 +79,7 @@ func (l *loader) validateReferences() {
 		known["agent "+a.Name] = true
 		reachable[a.Name] = reachable[a.Name] || len(a.Destinations) > 0 || a.AuthUser != ""
 	}
+	l.validateOrganizations()
 	for i, n := range c.Numbers {
 		path := at("numbers", i)
 		switch {
@@ -107,6 +111,21 @@ func (l *loader) validateReferences() {
 		}
 		if n.OutboundAgent != "" && !known["agent "+n.OutboundAgent] {
 			l.bad(path+".outbound_agent", "no agent is called %s%s", quoteShort(n.OutboundAgent), didYouMean(n.OutboundAgent, firstOf(agents)))
+		}
+	}
+}
+
+// validateOrganizations finds agents that name an organization nobody has listed.
+func (l *loader) validateOrganizations() {
+	var names []string
+	for _, o := range l.config.Organizations {
+		if o.Name != AnyOrganization {
+			names = append(names, o.Name)
+		}
+	}
+	for i, a := range l.config.Agents {
+		if a.Organization != "" && !slices.Contains(names, a.Organization) {
+			l.bad(at("agents", i)+".organization", "no organization is called %s%s", quoteShort(a.Organization), didYouMean(a.Organization, firstOf(names)))
 		}
 	}
 }

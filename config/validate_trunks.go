@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 func (l *loader) validateTrunk(path string, t *Trunk) {
@@ -49,6 +51,7 @@ func (l *loader) validateTrunk(path string, t *Trunk) {
 	l.duration(path+".health.interval", t.Health.Interval, Duration(time.Second), Duration(time.Hour), true)
 	l.whole(path+".health.misses", t.Health.Misses, 1, 100)
 	l.whole(path+".health.hits", t.Health.Hits, 1, 100)
+	l.optionalRate(path+".source_rate", t.SourceRate)
 	l.validateTimers(path+".timers", t.Timers, true)
 	l.validateTrunkTLS(path+".tls", t)
 }
@@ -186,9 +189,20 @@ func (l *loader) validateAgent(path string, a *Agent) {
 	l.duration(path+".failover_after", a.FailoverAfter, Duration(500*time.Millisecond), Duration(5*time.Minute), true)
 	l.validateSession(path, a.SessionExpires, a.MinSE)
 	l.optionalCount(path+".max_calls", a.MaxCalls)
+	l.optionalRate(path+".source_rate", a.SourceRate)
 	l.validateCredentials(path, a.AuthUser, a.AuthPassword, a.AuthPasswordFile)
 	l.validateToll(path+".toll", a.Toll)
 	l.validatePartyMedia(path+".media", a.Media)
+}
+
+func (l *loader) validateOrganization(path string, o *Organization) {
+	switch {
+	case o.Name == "":
+		l.bad(path+".name", "missing name")
+	case utf8.RuneCountInString(o.Name) > 120 || strings.ContainsFunc(o.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		l.bad(path+".name", "%s is no name of an organization", quoteShort(o.Name))
+	}
+	l.validateToll(path+".toll", o.Toll)
 }
 
 func (l *loader) validateToll(path string, t Toll) {
@@ -260,6 +274,12 @@ const maxRoutes = 16
 func (l *loader) optionalCount(path string, n *int) {
 	if n != nil && *n < 0 {
 		l.bad(path, "%d is negative", *n)
+	}
+}
+
+func (l *loader) optionalRate(path string, r *float64) {
+	if r != nil {
+		l.rate(path, *r)
 	}
 }
 

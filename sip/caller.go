@@ -127,6 +127,7 @@ func (c *session) talk(now time.Time) {
 	if c.direction == trunks.OutboundCall && !c.talking && c.callee.joint.peer == 0 && c.otherShard == 0 {
 		c.talking = true
 		c.route.Agent.Answered(now)
+		c.watchToll(now)
 	}
 }
 
@@ -183,6 +184,7 @@ func Outbound(s *trunks.Snapshot, a *trunks.Agent, m *wire.Message) (trunks.Rout
 // refused ends a call that we do not take: the machine answers and records.
 func (c *session) refused(now time.Time, r *trunks.Refusal) {
 	c.shard.count.reject(r.Reason.String())
+	r.Count()
 	c.shard.logRefusal(c, r)
 	c.refusal = r.Reason
 	c.step(now, refuseEvent(r, c.shard.edge.options.RetryAfter))

@@ -32,7 +32,7 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 
 // Explain is Explain with the state of the limits. s is the snapshot in force, or a part of it.
 func (e *Edge) Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
-	return explainer{pace: e.paceNow}.explain(s, transport, from, text)
+	return explainer{pace: e.paceNow, running: true}.explain(s, transport, from, text)
 }
 
 // paceNow tells the state of a trunk's limit.
@@ -52,7 +52,8 @@ func (e *Edge) paceNow(t *trunks.Trunk) string {
 
 // explainer explains calls; its fields are what only a running edge knows.
 type explainer struct {
-	pace func(t *trunks.Trunk) string // state of its limit; nil: unknown
+	pace    func(t *trunks.Trunk) string // state of its limit; nil: unknown
+	running bool                         // what addresses have sent and tolls have used is known
 }
 
 func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
@@ -67,6 +68,9 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 		return stop("source", "%s; the caller hears 403", s.Unknown(transport, from).Detail())
 	}
 	pass("source", "%s over %s is %s", from, transport, principal)
+	if state := principal.FloodNow(time.Now()); x.running && state != "" {
+		pass("rate", "%s", state)
+	}
 	var m wire.Message
 	if err := m.Parse(mended(text)); err != nil {
 		broken, ok := errors.AsType[*wire.Error](err)
@@ -104,6 +108,14 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 	}
 	if r := route.Barred(called); r != nil {
 		return stop("toll", "%v; an emergency call passes; the caller hears 403", r)
+	}
+	if x.running {
+		if r := route.Agent.MaySpend(time.Now()); r != nil {
+			return stop("toll", "%v; an emergency call passes; the caller hears 403", r)
+		}
+		if state := route.Agent.TollNow(time.Now()); state != "" {
+			pass("toll", "%s", state)
+		}
 	}
 	outbound, left := x.outbound(&m, route, called)
 	gates = append(gates, outbound...)

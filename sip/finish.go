@@ -28,6 +28,7 @@ func (s *shard) newSession() *session {
 	}
 	c.due.Owner, c.due.Kind = uint64(c.slot), machineTimer
 	c.silence.Owner, c.silence.Kind = uint64(c.slot), silenceTimer
+	c.toll.Owner, c.toll.Kind = uint64(c.slot), tollTimer
 	c.joining.Owner, c.joining.Kind = uint64(c.slot), joinTimer
 	c.machine.Reset(&s.edge.policy, uint32(s.random.Uint64()))
 	return c
@@ -55,6 +56,7 @@ func (c *session) finish(now time.Time) {
 	c.finished = true
 	s.wheel.Stop(&c.due)
 	s.wheel.Stop(&c.silence)
+	s.wheel.Stop(&c.toll)
 	s.wheel.Stop(&c.joining)
 	c.leaveQueue()
 	c.closeMedia()

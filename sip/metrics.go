@@ -51,6 +51,10 @@ var (
 	panicsDesc       = describe("sip_panics_total", "Calls that were ended by a bug.")
 	orphansDesc      = describe("sip_late_answers_total", "2xx that came when their call was over; they were ACKed and ended.")
 	restingDesc      = describe("sip_servers_resting", "Servers tried only after others, because they failed lately or asked for time.")
+	tollUsedDesc     = describe("toll_used_seconds", "Answered time of outbound calls today, of agents and organizations with a toll, calls in progress included.", "payer", "name")
+	tollLimitDesc    = describe("toll_limit_seconds", "minutes_per_day of the toll.", "payer", "name")
+	tollRefusalsDesc = describe("toll_refusals_total", "Calls that the toll did not allow.", "payer", "name")
+	sourceRateDesc   = describe("source_rate_refusals_total", "Requests that one address of a trunk or agent sent above its source_rate.", "party", "name")
 	drainingDesc     = describe("draining", "1 while new calls are refused because the process is about to stop.")
 )
 
@@ -62,7 +66,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
 		failureDesc, durationDesc, disconnectDesc, noMediaDesc, mediaTimeoutsDesc, mosDesc, lossDesc, jitterDesc, roundTripDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
-		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, drainingDesc} {
+		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, tollUsedDesc, tollLimitDesc, tollRefusalsDesc, sourceRateDesc, drainingDesc} {
 		out <- d
 	}
 }
@@ -87,9 +91,34 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		draining = 1
 	}
 	out <- prometheus.MustNewConstMetric(drainingDesc, prometheus.GaugeValue, draining)
+	emitGuards(out, c.edge.Trunks(), time.Now())
 	for _, t := range c.edge.Trunks().Trunks {
 		if t.MaxCalls != nil {
 			out <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(*t.MaxCalls), t.Name)
+		}
+	}
+}
+
+// emitGuards tells of tolls and of floods. An agent that has sent none has no series: organizations may have thousands.
+func emitGuards(out chan<- prometheus.Metric, s *trunks.Snapshot, now time.Time) {
+	for _, t := range s.Tolls(now) {
+		payer := "agent"
+		if t.Organization {
+			payer = "organization"
+		}
+		out <- prometheus.MustNewConstMetric(tollRefusalsDesc, prometheus.CounterValue, float64(t.Refused), payer, t.Name)
+		if t.Limit > 0 {
+			out <- prometheus.MustNewConstMetric(tollUsedDesc, prometheus.GaugeValue, t.Used.Seconds(), payer, t.Name)
+			out <- prometheus.MustNewConstMetric(tollLimitDesc, prometheus.GaugeValue, t.Limit.Seconds(), payer, t.Name)
+		}
+	}
+	for _, t := range s.Trunks {
+		refused, _ := trunks.Principal{Trunk: t}.Floods()
+		out <- prometheus.MustNewConstMetric(sourceRateDesc, prometheus.CounterValue, float64(refused), "trunk", t.Name)
+	}
+	for _, a := range s.Agents {
+		if refused, _ := (trunks.Principal{Agent: a}).Floods(); refused > 0 {
+			out <- prometheus.MustNewConstMetric(sourceRateDesc, prometheus.CounterValue, float64(refused), "agent", a.Name)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // receive takes one packet through the gates, cheapest first: envelope, shard,
-// source, retransmission, full parse. Only then does a message have an effect.
+// source, retransmission, rate, full parse. Only then does a message have an effect.
 func (s *shard) receive(now time.Time, p transport.Packet) {
 	if p.Err != nil {
 		s.undelivered(now, p)
@@ -107,6 +107,9 @@ func (s *shard) receiveRequest(now time.Time, p transport.Packet) {
 func (s *shard) handle(now time.Time, p transport.Packet, from trunks.Principal) {
 	if s.layer.Absorb(now, &s.env, p.Flow) {
 		s.noteRepeated(now, p)
+		return
+	}
+	if s.flooding(now, p, from) {
 		return
 	}
 	if err := s.in.Parse(p.Bytes); err != nil {

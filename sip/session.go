@@ -28,6 +28,7 @@ type session struct {
 	machine call.Call
 	due     transaction.Timer // when the machine wants its next Tick
 	silence transaction.Timer // when to look whether media flows
+	toll    transaction.Timer // when to look whether the minutes of the day are used up
 	joining transaction.Timer // when to offer the target of a transfer again
 	next    []call.Event      // what came of doing the last actions; stepped after them
 

@@ -56,6 +56,7 @@ type shard struct {
 	count     counters
 	strangers limiter
 	sources   sources
+	floods    floods
 	gate      *digest.Server // of agents known by digest
 	proven    *trunks.Agent  // who signed the request at hand; nil: it was not asked
 	complaint limiter        // how often bad messages are logged
@@ -178,6 +179,8 @@ func (s *shard) advance(now time.Time) {
 		case c == nil:
 		case t.Kind == silenceTimer:
 			c.checkSilence(now)
+		case t.Kind == tollTimer:
+			c.checkToll(now)
 		case t.Kind == joinTimer:
 			s.in = wire.Message{MaxForwards: -1} // nothing is at hand
 			c.offerTarget(now)
@@ -192,6 +195,7 @@ const (
 	machineTimer uint8 = iota // a call's machine wants its Tick
 	joinTimer                 // time to offer the target of a transfer again
 	silenceTimer              // time to look whether a call's media flows
+	tollTimer                 // time to look whether a call's minutes are used up
 	alarmTimer                // work outside calls, see Desk
 )
 
@@ -252,6 +256,7 @@ func (s *shard) abandon(c *session) {
 	c.finished = true
 	s.wheel.Stop(&c.due)
 	s.wheel.Stop(&c.silence)
+	s.wheel.Stop(&c.toll)
 	c.uncount()
 	s.release(c)
 	s.edge.calls.Add(-1)

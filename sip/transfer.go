@@ -172,7 +172,9 @@ func (c *session) targetRoute(target []byte) (route trunks.Route, emergency bool
 	emergency = e.isEmergency(target)
 	route, refusal = e.snapshot.Load().Outbound(c.route.Agent, c.ownNumber(), target)
 	if refusal == nil && !emergency {
-		refusal = route.Barred(target)
+		if refusal = route.Barred(target); refusal != nil {
+			refusal.Count()
+		}
 	}
 	return route, emergency, refusal
 }

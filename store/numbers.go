@@ -164,6 +164,9 @@ func (t *tx) Inventory() (v account.Inventory, err error) {
 	if v.Agents, err = many(t, scanAgent, "SELECT "+agentColumns+" FROM agents a ORDER BY a.id"); err != nil {
 		return v, err
 	}
+	if v.Organizations, err = t.Organizations(); err != nil {
+		return v, err
+	}
 	v.Numbers, err = many(t, func(rows *sql.Rows) (n account.Number, err error) { // only what Join looks at: there may be many
 		return n, rows.Scan(&n.ID, &n.Number, &n.SIPCredential, &n.Status, &n.Verification, &n.InboundAgent, &n.OutboundAgent)
 	}, "SELECT id, number, sip_credential_id, status, verification, coalesce(inbound_agent_id, 0), coalesce(outbound_agent_id, 0) FROM numbers WHERE status = 'active' AND sip_credential_id IS NOT NULL ORDER BY id")

@@ -59,6 +59,7 @@ type Refusal struct {
 	Passed []Passed       // routes that were considered, when none was left
 
 	why      string    // of a toll
+	toll     *spending // whose toll it was; nil: none
 	snapshot *Snapshot // for what was nearest; nil: not told
 	foreign  bool      // the number's trunk shares sources with Trunk, but not this one
 }

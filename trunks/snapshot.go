@@ -16,10 +16,15 @@ type Snapshot struct {
 	Agents  []*Agent  // in the order of the configuration
 	Numbers []*Number // in the order of the configuration
 
-	trunks     map[string]*Trunk
-	agents     map[string]*Agent
-	users      map[string]*Agent // by auth_user
-	numbers    map[string]*Number
+	Organizations []*Organization // those listed, and those of agents that "*" stands for
+
+	trunks  map[string]*Trunk
+	agents  map[string]*Agent
+	users   map[string]*Agent // by auth_user
+	numbers map[string]*Number
+
+	organizations map[string]*Organization
+
 	tokens     map[string]*Trunk
 	sources    sources
 	unresolved []string
@@ -71,7 +76,14 @@ func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
 		users:   make(map[string]*Agent),
 		numbers: make(map[string]*Number, len(cfg.Numbers)),
 		tokens:  map[string]*Trunk{},
+
+		organizations: map[string]*Organization{},
 	}}
+	for _, o := range cfg.Organizations {
+		if o.Name != config.AnyOrganization {
+			b.addOrganization(o.Name, o.Toll)
+		}
+	}
 	for _, t := range cfg.Trunks {
 		if err := b.addTrunk(t); err != nil {
 			return nil, err
@@ -139,6 +151,8 @@ func (b *builder) addTrunk(c config.Trunk) error {
 		Index: len(b.next.Trunks),
 		Plan:  Plan{Format: c.NumberFormat, CountryCode: c.CountryCode, NationalPrefix: c.NationalPrefix},
 		usage: new(usage),
+
+		SourceRate: rateOr(c.SourceRate, b.next.made.Limits.SourceRate),
 	}
 	t.servers, t.Servers = b.serversOf(nextHop(c), c.Transport)
 	if t.Domain == "" {
@@ -172,7 +186,8 @@ func (b *builder) addAgent(c config.Agent) error {
 	if len(c.Destinations) > maxChoices {
 		return fmt.Errorf("agent %q has %d destinations; %d are allowed", c.Name, len(c.Destinations), maxChoices)
 	}
-	a := &Agent{Agent: c, Index: len(b.next.Agents), usage: new(usage)}
+	a := &Agent{Agent: c, Index: len(b.next.Agents), usage: new(usage), Organization: b.organizationOf(c),
+		SourceRate: rateOr(c.SourceRate, b.next.made.Limits.SourceRate)}
 	for _, c := range c.Destinations {
 		d := Destination{Destination: c}
 		d.servers, d.Addrs = b.serversOf(config.HostPort{Host: c.URI.Host, Port: c.URI.Port}, c.URI.Transport)
@@ -194,6 +209,41 @@ func (b *builder) addAgent(c config.Agent) error {
 		b.addSource(s, Principal{Agent: a})
 	}
 	return nil
+}
+
+// addOrganization makes an organization that has a toll.
+func (b *builder) addOrganization(name string, toll config.Toll) *Organization {
+	o := &Organization{Name: name, Toll: toll, spending: new(spending)}
+	if before := b.previous.organizations[name]; before != nil {
+		o.spending = before.spending
+	}
+	b.next.organizations[name] = o
+	b.next.Organizations = append(b.next.Organizations, o)
+	return o
+}
+
+// organizationOf returns whose toll an agent shares: its organization's if that is listed, else one of its own as "*" is.
+func (b *builder) organizationOf(c config.Agent) *Organization {
+	if c.Organization == "" {
+		return nil
+	}
+	if o := b.next.organizations[c.Organization]; o != nil {
+		return o
+	}
+	for _, o := range b.next.made.Organizations {
+		if o.Name == config.AnyOrganization {
+			return b.addOrganization(c.Organization, o.Toll)
+		}
+	}
+	return nil
+}
+
+// rateOr is the rate of a trunk or agent, if it has one, or the usual one.
+func rateOr(own *float64, usual float64) float64 {
+	if own != nil {
+		return *own
+	}
+	return usual
 }
 
 func (b *builder) addNumber(c config.Number) error {

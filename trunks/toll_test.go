@@ -65,7 +65,7 @@ func TestCallsPerMinute(t *testing.T) {
 		{90 * time.Second, true}, {109 * time.Second, false}, {110 * time.Second, true}, {110 * time.Second, false}} {
 		if r := a.Spend(now.Add(step.at)); (r == nil) != step.ok {
 			t.Errorf("after %s: %v", step.at, r)
-		} else if r != nil && (r.Reason != TollSpent || !strings.Contains(r.Detail(), "within a minute")) {
+		} else if r != nil && (r.Reason != TollSpent || !strings.Contains(r.Detail(), "3 calls a minute have begun; the next may in ")) {
 			t.Errorf("after %s: %v", step.at, r)
 		}
 	}
@@ -103,4 +103,129 @@ func TestMinutesPerDay(t *testing.T) {
 	may(10, false)
 	a.Ended(at(9), at(9.5))
 	may(20, true)
+}
+
+// guarded is a snapshot with two agents of one organization and one of another.
+func guarded(t *testing.T, acme config.Toll, any config.Toll) *Snapshot {
+	t.Helper()
+	agent := func(name, organization string) config.Agent {
+		a := config.DefaultAgent()
+		a.Name, a.Organization = name, organization
+		return a
+	}
+	s, err := Build(config.Config{
+		Trunks:        []config.Trunk{{Name: "carrier"}},
+		Organizations: []config.Organization{{Name: "acme", Toll: acme}, {Name: config.AnyOrganization, Toll: any}},
+		Agents:        []config.Agent{agent("app", "acme"), agent("desk", "acme"), agent("shop", "globex"), agent("lone", "")},
+		Numbers:       []config.Number{{Number: "+15550001234", Trunk: "carrier", OutboundAgent: "app"}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestOrganizationBars(t *testing.T) {
+	s := guarded(t, config.Toll{Countries: []string{"1"}}, config.Toll{Countries: []string{"44"}})
+	for _, test := range []struct{ agent, called, why string }{
+		{"app", "+14155550100", ""},
+		{"app", "+442079460000", "agent app may not call +442079460000: for organization acme, its first digits are not among 1"},
+		{"shop", "+442079460000", ""},
+		{"shop", "+14155550100", "for organization globex, its first digits are not among 44"},
+		{"lone", "+14155550100", ""},
+	} {
+		r := Route{Agent: s.Agent(test.agent), Number: s.Numbers[0]}.Barred([]byte(test.called))
+		if (r == nil) != (test.why == "") || r != nil && !strings.Contains(r.Detail(), test.why) {
+			t.Errorf("%s calls %s: %v, want %q", test.agent, test.called, r, test.why)
+		}
+	}
+	premium := guarded(t, config.Toll{Premium: true}, config.Toll{})
+	if r := (Route{Agent: premium.Agent("app"), Number: s.Numbers[0]}).Barred([]byte("+19005551234")); r == nil || strings.Contains(r.Detail(), "acme") {
+		t.Errorf("the organization's premium does not stand for the agent's: %v", r)
+	}
+}
+
+func TestOrganizationSharesItsLimits(t *testing.T) {
+	s := guarded(t, config.Toll{CallsPerMinute: 2, MinutesPerDay: 10}, config.Toll{CallsPerMinute: 1})
+	app, desk, shop, lone := s.Agent("app"), s.Agent("desk"), s.Agent("shop"), s.Agent("lone")
+	now := time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC)
+	if app.Spend(now) != nil || app.MaySpend(now) != nil || desk.Spend(now.Add(10*time.Second)) != nil {
+		t.Error("two calls of three may begin")
+	}
+	const rate = "agent app may not call now: organization acme's 2 calls a minute have begun; the next may in 40s"
+	if r := app.Spend(now.Add(20 * time.Second)); r == nil || r.Detail() != rate {
+		t.Errorf("%v, want %s", r, rate)
+	}
+	if shop.Spend(now) != nil || shop.Spend(now) == nil || lone.Spend(now) != nil {
+		t.Error("each organization is bounded by itself, and who has none by none")
+	}
+	app.Answered(now)
+	desk.Answered(now)
+	now = now.Add(5 * time.Minute)
+	const minutes = "agent desk may not call now: organization acme's 10 minutes of today are used up; new ones come at 00:00 UTC, in 55m0s"
+	if r := desk.Spend(now); r == nil || r.Detail() != minutes {
+		t.Errorf("%v, want %s", r, minutes)
+	}
+	const state = "organization acme has used 10.0 of 10 minutes today; organization acme has begun 0 of 2 calls in the last minute"
+	if text := app.TollNow(now); text != state {
+		t.Errorf("%s, want %s", text, state)
+	}
+	if _, ends := app.Left(now); ends {
+		t.Error("calls in progress go on unless configured otherwise")
+	}
+}
+
+// Calls that must end look again when the limit could be reached at the earliest.
+func TestLeft(t *testing.T) {
+	s := guarded(t, config.Toll{MinutesPerDay: 10, WhenSpent: config.SpentEnd}, config.Toll{})
+	app, now := s.Agent("app"), time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	app.Answered(now)
+	app.Answered(now)
+	for _, step := range []struct{ after, left time.Duration }{{0, 5 * time.Minute}, {4 * time.Minute, time.Minute}, {5 * time.Minute, 0}, {time.Hour, 0}} {
+		if left, ends := app.Left(now.Add(step.after)); !ends || left != step.left {
+			t.Errorf("after %s: %s, %t", step.after, left, ends)
+		}
+	}
+}
+
+// What was used is carried over to the next process, on the same day only, and to whoever still has the name.
+func TestSpendingsAreRestored(t *testing.T) {
+	limits := config.Toll{MinutesPerDay: 10}
+	before, now := guarded(t, limits, config.Toll{}), time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	before.Agent("app").Answered(now)
+	now = now.Add(4 * time.Minute)
+	spent := before.Spendings(now)
+	want := []Spent{{Organization: true, Name: "acme", Day: now.Unix() / 86400, Used: 4 * time.Minute}}
+	if len(spent) != 1 || spent[0] != want[0] {
+		t.Fatalf("%+v, want %+v", spent, want)
+	}
+	spent = append(spent, Spent{Name: "gone", Day: spent[0].Day, Used: time.Hour}, Spent{Organization: true, Name: "globex", Day: spent[0].Day - 1, Used: time.Hour})
+	after := guarded(t, limits, limits)
+	after.Restore(spent, now)
+	if text := after.Agent("desk").TollNow(now); !strings.Contains(text, "4.0 of 10") {
+		t.Error(text)
+	}
+	if text := after.Agent("shop").TollNow(now); !strings.Contains(text, "0.0 of 10") {
+		t.Errorf("yesterday counts: %s", text)
+	}
+	next, err := after.Rebuild(after.made, nil) // a reload
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := next.Agent("app").TollNow(now); !strings.Contains(text, "4.0 of 10") {
+		t.Errorf("a reload forgets: %s", text)
+	}
+}
+
+func BenchmarkSpend(b *testing.B) {
+	a := tollRoute(config.Toll{CallsPerMinute: 100_000, MinutesPerDay: 1_000_000}).Agent
+	a.Organization = &Organization{Toll: a.Toll, spending: new(spending)}
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Millisecond)
+		a.Spend(now)
+		a.Answered(now)
+		a.Ended(now, now)
+	}
 }

@@ -15,6 +15,7 @@ type Trunk struct {
 	Index        int              // position in Snapshot.Trunks, for per-trunk counters of one snapshot
 	Servers      []netip.AddrPort // next hop: outbound_proxy if set, else server, by SRV priority or with a port; empty: unresolved
 	Plan         Plan             // how this carrier writes numbers
+	SourceRate   float64          // requests per second outside calls that one of its addresses may send; 0: no limit. It hides that of config.Trunk
 	Token        string           // user of our Contact at its registrar, its own and the same after a restart; empty: it does not register
 
 	servers []Server        // Servers, with what SRV says
@@ -30,6 +31,8 @@ type Agent struct {
 	config.Agent
 	Index        int           // position in Snapshot.Agents
 	Destinations []Destination // hides those of config.Agent
+	Organization *Organization // whose toll it shares; nil: nobody's. It hides that of config.Agent
+	SourceRate   float64       // requests per second outside calls that one of its addresses may send; 0: no limit. It hides that of config.Agent
 
 	ranks []rank // of Destinations
 	usage *usage
@@ -58,7 +61,8 @@ type Number struct {
 // usage counts calls in progress. It belongs to a name, not to a snapshot.
 type usage struct {
 	calls    atomic.Int64
-	spending spending     // of an agent
+	spending spending // of an agent
+	flooded  flooded
 	heard    atomic.Int64 // when a request last came; nanoseconds of Unix time, 0: never
 }
 

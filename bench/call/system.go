@@ -108,6 +108,8 @@ http:
   rate_limit: 0
 probe:
   allow_private_targets: true
+limits:
+  source_rate: 1000000 # all calls come from one address
 storage:
   directory: %s
 trunks:

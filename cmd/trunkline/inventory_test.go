@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -139,5 +141,48 @@ func TestNamesOfOrganizationsAreScreened(t *testing.T) {
 	d.screen(file, v, names)
 	if len(names[trunks.Host{Name: "inside.example"}]) != 1 {
 		t.Error("screened although private targets are allowed")
+	}
+}
+
+// TestOrganizationsHaveTolls: what the file says of an organization's spending bounds the agents it has over the API, whether it is
+// named, meant by its id, or one of the rest.
+func TestOrganizationsHaveTolls(t *testing.T) {
+	d, who := startTenant(t, `organizations: [{name: acme, toll: {minutes_per_day: 1}}, {name: "*", toll: {minutes_per_day: 3}}]`)
+	toll := func(name string) int {
+		t.Helper()
+		agent, err := d.accounts.CreateAgent(t.Context(), who, account.AgentSettings{Name: name, Destinations: []account.Destination{{URI: "sip:127.0.0.3:5080"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.edge.Trunks().Agent(agent.EngineName).Organization.Toll.MinutesPerDay
+	}
+	if n := toll("app"); n != 1 {
+		t.Errorf("named: %d minutes", n)
+	}
+	if _, _, err := d.accounts.Bootstrap(t.Context(), account.Bootstrap{Organization: "globex", User: "owner"}); err != nil {
+		t.Fatal(err)
+	}
+	globex, err := d.accounts.FindOrganization(t.Context(), "globex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := who
+	other.Org = globex.ID
+	who, other = other, who
+	if n := toll("app"); n != 3 {
+		t.Errorf("one of the rest: %d minutes", n)
+	}
+	text, err := os.ReadFile(d.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`name: acme`), []byte(`name: "`+other.Org+`"`), 1)
+	if err := os.WriteFile(d.file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(t.Context())
+	who = other
+	if n := toll("another"); n != 1 {
+		t.Errorf("by its id: %d minutes", n)
 	}
 }

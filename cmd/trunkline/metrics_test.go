@@ -66,7 +66,8 @@ func TestMetricsPage(t *testing.T) {
 // TestMetricLabelsAreClosed looks at the label names: none can carry what a stranger sends.
 func TestMetricLabelsAreClosed(t *testing.T) {
 	known := strings.Fields("trunk agent direction state outcome code reason method transport kind cause cps_key decision side codec " +
-		"check status result route version commit go stage file provider verdict step")
+		"check status result route version commit go stage file provider verdict step " +
+		"party payer name") // name: of a trunk, agent or organization
 	for name, m := range exported(t, startForMetrics(t)) {
 		for _, label := range m.labels {
 			if !slices.Contains(known, label) {
@@ -219,7 +220,8 @@ func (r *describing) Unregister(prometheus.Collector) bool { return false }
 func writeMetricsPage(t *testing.T, all map[string]metric) {
 	t.Helper()
 	groups := []struct{ prefix, title string }{
-		{"trunkline_call", "Calls"}, {"trunkline_cps", "Pacing"}, {"trunkline_registration", "Registrations"},
+		{"trunkline_call", "Calls"}, {"trunkline_cps", "Pacing"}, {"trunkline_registration", "Registrations"}, {"trunkline_agent_", "Registrations"},
+		{"trunkline_toll", "Guards"}, {"trunkline_source", "Guards"},
 		{"trunkline_sip", "SIP"}, {"trunkline_rtp", "Media"}, {"trunkline_db", "Store"}, {"trunkline_cdr", "Store"},
 		{"trunkline_http", "HTTP"}, {"trunkline_provider", "Providers"}, {"trunkline_webhook", "Events and webhooks"}, {"trunkline_events", "Events and webhooks"},
 		{"trunkline_trunk_", "Trunks"}, {"trunkline_probe_", "Probes"}, {"", "Process"},

@@ -40,7 +40,7 @@ func (d *daemon) reload(ctx context.Context) {
 	}
 	d.metrics.Reloaded(time.Now(), true)
 	d.log.Info("configuration reloaded",
-		"trunks", summary(changes.Trunks), "agents", summary(changes.Agents), "numbers", summary(changes.Numbers), "keys", changes.Keys)
+		"trunks", summary(changes.Trunks), "organizations", summary(changes.Organizations), "agents", summary(changes.Agents), "numbers", summary(changes.Numbers), "keys", changes.Keys)
 	if len(restart) > 0 {
 		d.log.Warn("these changes take effect at the next start", "keys", restart)
 	}

@@ -43,6 +43,7 @@ const (
 	CauseSession            // session timer ran out
 	CauseMediaTimeout       // no RTP
 	CauseMaxDuration        // longest allowed call
+	CauseTollSpent          // the minutes of the day are used up
 	CauseDrain              // the edge is going down
 	CauseAPI                // ended over the API
 	CauseNoRoute            // no number, agent or trunk fits
@@ -56,7 +57,7 @@ const (
 )
 
 var causeNames = [...]string{"none", "bye", "cancel", "rejected", "auth", "ring_timeout", "expired", "no_response", "transport",
-	"bad_answer", "media", "ack_timeout", "dialog_lost", "session", "media_timeout", "max_duration", "drain", "api", "no_route", "unresolved",
+	"bad_answer", "media", "ack_timeout", "dialog_lost", "session", "media_timeout", "max_duration", "toll_spent", "drain", "api", "no_route", "unresolved",
 	"unregistered", "limit", "throttled", "overload", "forbidden", "panic"}
 
 func (c Cause) String() string { return name(causeNames[:], uint8(c)) }

@@ -12,6 +12,8 @@ type Inventory struct {
 	Trunks  []SIPCredential
 	Agents  []Agent
 	Numbers []Number // active ones with a trunk
+
+	Organizations []Organization
 }
 
 // Join returns file with the trunks, agents and numbers of the inventory behind its own. The file wins where both have the
@@ -33,12 +35,14 @@ func (v Inventory) Join(file config.Config) (config.Config, error) {
 		joined.Trunks = append(joined.Trunks, t)
 	}
 	joined.Agents = append([]config.Agent(nil), file.Agents...)
+	payers := v.payers(file)
 	for _, row := range v.Agents {
 		a, err := row.engineAgent()
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
+		a.Organization = payers[row.Org]
 		agents[row.ID] = a.Name
 		joined.Agents = append(joined.Agents, a)
 	}
@@ -63,6 +67,22 @@ func (v Inventory) Join(file config.Config) (config.Config, error) {
 		joined.Numbers = append(joined.Numbers, c)
 	}
 	return joined, errors.Join(wrong...)
+}
+
+// payers are the names by which the file bounds what organizations spend, by id: the id itself where the file lists that.
+func (v Inventory) payers(file config.Config) map[string]string {
+	listed := map[string]bool{}
+	for _, o := range file.Organizations {
+		listed[o.Name] = true
+	}
+	names := make(map[string]string, len(v.Organizations))
+	for _, o := range v.Organizations {
+		names[o.ID] = o.Name
+		if listed[o.ID] {
+			names[o.ID] = o.ID
+		}
+	}
+	return names
 }
 
 // OnlyOurs are the host names that the inventory brings and the file does not: the operator has not vouched for them.

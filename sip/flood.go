@@ -1,0 +1,91 @@
+package sip
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"trunkline/sip/admit"
+	"trunkline/sip/transport"
+	"trunkline/sip/wire"
+	"trunkline/trunks"
+)
+
+// floods limits the requests outside calls that one address of a trunk or agent sends. It belongs to one goroutine.
+type floods struct{ shares map[[16]byte]*share }
+
+// share is what one address has sent.
+type share struct {
+	taken   limiter
+	refused limiter // as many 503 are sent as requests are taken; the rest meets silence
+}
+
+// of returns the share of an address at a rate of its trunk or agent now. A stranger who claims to be another address each time
+// within a network that is listed makes others forgotten, which lets them have a little more.
+func (f *floods) of(source netip.Addr, rate float64, now time.Time) *share {
+	key := source.As16()
+	one := f.shares[key]
+	if one == nil {
+		if f.shares == nil {
+			f.shares = map[[16]byte]*share{}
+		}
+		if len(f.shares) >= maxSourcesKept {
+			f.forget(now)
+		}
+		one = new(share)
+		f.shares[key] = one
+	}
+	one.taken.rate, one.refused.rate = rate, rate
+	return one
+}
+
+// forget makes room: whoever has been quiet for a second, or else anybody.
+func (f *floods) forget(now time.Time) {
+	for source, one := range f.shares {
+		if now.Sub(one.taken.last) >= time.Second || len(f.shares) >= maxSourcesKept {
+			delete(f.shares, source)
+		}
+	}
+}
+
+// flooding reports whether the request at hand is one too many of its address, which is then answered with 503, before it has any
+// effect. Requests inside calls, CANCEL and ACK are never limited, nor is a call for help. SEC-05.
+func (s *shard) flooding(now time.Time, p transport.Packet, from trunks.Principal) bool {
+	rate := from.SourceRate() / float64(len(s.edge.shards))
+	if rate == 0 || s.env.Method == wire.ACK || s.env.Method == wire.CANCEL || s.ofCall() {
+		return false
+	}
+	source := s.floods.of(p.Flow.Remote.Addr(), rate, now)
+	if source.taken.allow(now) {
+		return false
+	}
+	parsed := s.in.Parse(p.Bytes) == nil
+	if parsed && s.in.Method == wire.INVITE {
+		if called, _ := admit.Numbers(&s.in, true); s.edge.isEmergency(called) {
+			return false
+		}
+	}
+	s.count.reject(trunks.Flood.String())
+	from.Flooded(now)
+	s.logFlood(now, p.Flow, from)
+	if parsed && source.refused.allow(now) {
+		s.replyStateless(now, p.Flow, s.overloaded(trunks.Flood.String()))
+	}
+	return true
+}
+
+// ofCall reports whether the request at hand carries the tag of a live call.
+func (s *shard) ofCall() bool {
+	_, slot, ok := readTag(s.env.ToTag)
+	if !ok {
+		return false
+	}
+	c := s.session(slot)
+	return c != nil && (bytes.Equal(s.env.ToTag, c.caller.dialog.LocalTag) || bytes.Equal(s.env.ToTag, c.callee.dialog.LocalTag))
+}
+
+func (s *shard) logFlood(now time.Time, f transport.Flow, from trunks.Principal) {
+	if s.complaint.allow(now) {
+		s.log.Warn("an address sends more than its source_rate", "from", from.String(), "source", f.Remote.Addr(), "per_second", from.SourceRate())
+	}
+}
