@@ -53,6 +53,7 @@ type SIP struct {
 // Registrar is where agents register that have an auth_user.
 type Registrar struct {
 	Realm      string   `yaml:"realm"`       // of the challenges; agents may need it to choose their password
+	Digest     Digest   `yaml:"digest"`      // what the challenges ask for
 	MinExpires Duration `yaml:"min_expires"` // a shorter registration gets 423
 	MaxExpires Duration `yaml:"max_expires"` // a longer one is granted this
 	Contacts   int      `yaml:"contacts"`    // of one agent
@@ -338,6 +339,7 @@ type (
 	NumberFormat  string
 	FromUser      string
 	ForeignRoute  string
+	Digest        string
 	Diversion     string
 	Oversize      string
 	Redirect      string
@@ -373,6 +375,10 @@ const (
 	FormatE164     NumberFormat = "e164"     // +15550001234
 	FormatDigits   NumberFormat = "digits"   // 15550001234
 	FormatNational NumberFormat = "national" // 5550001234 with the national prefix within country_code, else e164
+
+	DigestBoth   Digest = "both"   // SHA-256, and MD5 after it: the phone takes the first one that it knows (RFC 8760)
+	DigestMD5    Digest = "md5"    // MD5 alone
+	DigestSHA256 Digest = "sha256" // SHA-256 alone
 
 	RouteIgnore ForeignRoute = "ignore" // the call goes where its number says
 	RouteRefuse ForeignRoute = "refuse" // it is refused

@@ -77,6 +77,8 @@ var keys = []key{
 	{path: "sip.registrar", doc: "How agents with an auth_user are challenged and registered."},
 	{path: "sip.registrar.realm", restart: true, allowed: "1 to 255 printable characters without '\"' and '\\'",
 		doc: "Realm of the challenges."},
+	{path: "sip.registrar.digest", restart: true, choices: []string{"both", "md5", "sha256"},
+		doc: "What challenges ask for: SHA-256 or MD5, as the agent chooses, or one of them; baresip 1.0 and others fail where they are given the choice."},
 	{path: "sip.registrar.min_expires", restart: true, allowed: "10s to 1h",
 		doc: "A registration that wants to last less gets 423."},
 	{path: "sip.registrar.max_expires", restart: true, allowed: "1m to 24h, not below min_expires",

@@ -14,7 +14,7 @@ import (
 
 // newGate makes a shard's digest server for agents. Who may come in is asked of the snapshot in force.
 func newGate(e *Edge) *digest.Server {
-	return digest.NewServer(digest.ServerOptions{Realm: e.options.Realm, Secret: func(user string, a digest.Algorithm) ([]byte, bool) {
+	return digest.NewServer(digest.ServerOptions{Realm: e.options.Realm, Algorithms: e.options.Digests, Secret: func(user string, a digest.Algorithm) ([]byte, bool) {
 		agent := e.snapshot.Load().User(user)
 		if agent == nil {
 			return nil, false

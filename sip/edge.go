@@ -14,6 +14,7 @@ import (
 	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip/call"
+	"trunkline/sip/digest"
 	"trunkline/sip/registrar"
 	"trunkline/sip/resolve"
 	"trunkline/sip/transaction"
@@ -60,6 +61,7 @@ type Options struct {
 	// Registrar keeps where agents are that register; nil: none do. Agents with an auth_user are challenged with Realm, which it then needs.
 	Registrar *registrar.Registrar
 	Realm     string
+	Digests   []digest.Algorithm // that challenges offer, the best first; nil: SHA-256, then MD5
 
 	UserAgent string        // value of User-Agent and Server; empty: neither header is sent
 	Timers    config.Timers // of all transactions, where a trunk sets none; zero: those of RFC 3261

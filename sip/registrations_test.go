@@ -15,6 +15,7 @@ import (
 	"trunkline/config"
 	"trunkline/internal/siptest"
 	"trunkline/sip"
+	edgedigest "trunkline/sip/digest"
 	"trunkline/sip/registrar"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -30,7 +31,8 @@ type office struct {
 	cseq      int
 }
 
-func inOffice(t *testing.T, play func(o *office)) {
+// inOffice plays with an edge that offers the digests given, or those that it offers by itself.
+func inOffice(t *testing.T, play func(o *office), digests ...edgedigest.Algorithm) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
@@ -57,7 +59,7 @@ numbers:
 		o.carrier = net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
 		o.home = net.Endpoint("home", transport.UDP, netip.MustParseAddrPort("198.51.100.7:40000"))
 		o.elsewhere = net.Endpoint("elsewhere", transport.UDP, netip.MustParseAddrPort("203.0.113.9:41000"))
-		if o.edge, err = sip.New(sip.Options{Network: net, Trunks: snapshot, Records: o.world, Registrar: o.registrar, Realm: "office"}); err != nil {
+		if o.edge, err = sip.New(sip.Options{Network: net, Trunks: snapshot, Records: o.world, Registrar: o.registrar, Realm: "office", Digests: digests}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -150,6 +152,22 @@ func TestAgentRegisters_AUTH08(t *testing.T) {
 			t.Errorf("a call after it went: %d", status)
 		}
 	})
+}
+
+// AUTH-08: a phone that cannot choose between two digests is offered the one that the edge was told to ask for.
+func TestOneDigestIsOffered_AUTH08(t *testing.T) {
+	for _, algorithm := range []edgedigest.Algorithm{edgedigest.MD5, edgedigest.SHA256} {
+		inOffice(t, func(o *office) {
+			o.send(o.home, o.request("REGISTER", "sip:office", "d1", "d", o.home, ""))
+			challenge := string(o.next(o.home).Bytes)
+			if strings.Count(challenge, "WWW-Authenticate: ") != 1 || !strings.Contains(challenge, "algorithm="+algorithm.String()+",") {
+				t.Errorf("%s:\n%s", algorithm, challenge)
+			}
+			if granted := o.signed("REGISTER", "sip:office", "d2", "Expires: 600\n", o.home, "mobile", "open sesame"); granted.Status != 200 {
+				t.Errorf("%s: %d", algorithm, granted.Status)
+			}
+		}, algorithm)
+	}
 }
 
 // SEC-01: a wrong password, an unknown user and somebody else's name look alike; a request that was copied does nothing.

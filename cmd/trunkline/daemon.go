@@ -18,6 +18,7 @@ import (
 	"trunkline/config"
 	"trunkline/media"
 	"trunkline/sip"
+	"trunkline/sip/digest"
 	"trunkline/sip/health"
 	"trunkline/sip/probe"
 	"trunkline/sip/register"
@@ -269,6 +270,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Log:          d.log,
 		Registrar:    d.registrar,
 		Realm:        c.SIP.Registrar.Realm,
+		Digests:      digests(c.SIP.Registrar.Digest),
 		UserAgent:    c.SIP.UserAgent,
 		Timers:       c.SIP.Timers,
 		Trace:        int(c.Trace.Memory),
@@ -484,6 +486,18 @@ func ownAddresses() (ours []netip.Addr) {
 		}
 	}
 	return ours
+}
+
+// digests are what challenges offer to agents.
+func digests(d config.Digest) []digest.Algorithm {
+	switch d {
+	case config.DigestMD5:
+		return []digest.Algorithm{digest.MD5}
+	case config.DigestSHA256:
+		return []digest.Algorithm{digest.SHA256}
+	default:
+		return []digest.Algorithm{digest.SHA256, digest.MD5}
+	}
 }
 
 func receiveLoop(r config.UDPReceive) transport.Loop {
