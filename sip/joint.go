@@ -214,10 +214,13 @@ func (c *session) receiveFromGone(now time.Time, server transaction.Server) {
 
 // inheritMedia has the party on side see its session go on when another bridge takes it over.
 func (c *session) inheritMedia(side call.Side, from *session, fromSide call.Side) {
-	if c.bridge != nil && from.bridge != nil {
+	if c.bridge == nil {
+		return
+	}
+	terms := from.leg(fromSide).terms()
+	if from.bridge != nil {
 		c.bridge.Inherit(mediaSide(side), from.bridge, mediaSide(fromSide))
+		terms.SRTP = from.bridge.Protection(mediaSide(fromSide))
 	}
-	if c.bridge != nil {
-		c.bridge.Peer(mediaSide(side), from.leg(fromSide).terms())
-	}
+	c.bridge.Peer(mediaSide(side), terms)
 }

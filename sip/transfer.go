@@ -234,7 +234,7 @@ func (c *session) callFor(now time.Time, first *session, t *transfer) {
 	c.source, c.caller.flow = first.source, party.flow
 	c.caller.joint = joint{peer: first.token(0), side: t.side}
 	c.called, c.number = bytes.Clone(t.target), bytes.Clone(first.ownNumber())
-	c.invite = c.writeTransferred(s.buffer(), first.leg(t.side).sdp, t)
+	c.invite = c.writeTransferred(s.buffer(), first.resumed(t.side), t)
 	c.chain = noTrace
 	c.direction = trunks.OutboundCall
 	s.edge.calls.Add(1)
@@ -260,7 +260,7 @@ func (c *session) callFor(now time.Time, first *session, t *transfer) {
 }
 
 // writeTransferred appends the INVITE that the party would have sent to the target: what follows is that of any call of
-// the agent. Its description is that of the party as the side that transfers it has seen it, off hold.
+// the agent.
 func (c *session) writeTransferred(b, sdp []byte, t *transfer) []byte {
 	s := c.shard
 	host := s.sentBy(c.caller.flow)
@@ -279,7 +279,16 @@ func (c *session) writeTransferred(b, sdp []byte, t *transfer) []byte {
 	b = append(append(b, c.id[:]...), "\r\nCSeq: 1 INVITE\r\nContact: <sip:"...)
 	b = append(append(b, host...), ">\r\n"...)
 	b = append(b, t.referrer...)
-	return wire.AppendBody(b, sdpType, media.AppendResumed(nil, sdp))
+	return wire.AppendBody(b, sdpType, sdp)
+}
+
+// resumed is the description of the party on the other side of a side that transfers it: as that side has seen it, but off hold, and
+// protected as the party itself is.
+func (c *session) resumed(side call.Side) []byte {
+	if c.bridge == nil {
+		return media.AppendResumed(nil, c.leg(side).sdp)
+	}
+	return c.bridge.AppendResumed(nil, c.leg(side).sdp, mediaSide(side))
 }
 
 // respondParty takes a response to the INVITE of a call that we made for a transfer: the first call hears of it.

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,6 +199,41 @@ func (p *Phone) Resume() { p.command("resume", "") }
 
 // Transfer asks the other party of its call to call somebody else: a REFER.
 func (p *Phone) Transfer(to string) { p.command("transfer", to) }
+
+// Switch makes its nth call, from 1, the one that commands are about.
+func (p *Phone) Switch(call int) { p.command("line", strconv.Itoa(call)) }
+
+// Dialog is a dialog as one of its parties names it.
+type Dialog struct{ CallID, LocalTag, RemoteTag string }
+
+// Dialed returns the dialog of its answered call to a number, as its trace has it.
+func (p *Phone) Dialed(number string) (d Dialog) {
+	p.t.Helper()
+	answer := regexp.MustCompile(`(?s)SIP/2\.0 200 .*?\r\n\r\n`)
+	for _, message := range answer.FindAllString(p.Log(), -1) {
+		if !strings.Contains(message, " INVITE\r\n") || !strings.Contains(message, "To: <sip:"+number+"@") {
+			continue
+		}
+		d = Dialog{headerOf(message, "Call-ID"), tagOf(headerOf(message, "From")), tagOf(headerOf(message, "To"))}
+	}
+	if d.CallID == "" || d.LocalTag == "" || d.RemoteTag == "" {
+		p.t.Fatalf("no answered call to %s in baresip's trace: %+v", number, d)
+	}
+	return d
+}
+
+// headerOf is the value of a header that a message has once.
+func headerOf(message, name string) string {
+	_, rest, _ := strings.Cut(message, "\r\n"+name+": ")
+	value, _, _ := strings.Cut(rest, "\r\n")
+	return value
+}
+
+func tagOf(address string) string {
+	_, rest, _ := strings.Cut(address, ";tag=")
+	tag, _, _ := strings.Cut(rest, ";")
+	return tag
+}
 
 // Recording is what it has heard so far in all its calls, one after the other. Nothing stands in it for time without packets.
 func (p *Phone) Recording() Recording {

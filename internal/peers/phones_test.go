@@ -49,8 +49,9 @@ func startPhones(t *testing.T, o phoneOptions) *phones {
 		o.more.app = FreePort(t, EdgeHost)
 	}
 	p := &phones{stage: newStage(t, o.more)}
-	o.carrier.User, o.carrier.Hertz, o.carrier.Listen, o.carrier.Transport = theirNumber, toneOfCarrier, p.stage.carrier, o.more.transport
-	o.phone.User, o.phone.Hertz, o.phone.Listen, o.phone.Transport = ourNumber, cmp.Or(o.phone.Hertz, toneOfAgent), p.stage.app, o.more.appTransport
+	o.carrier.User, o.carrier.Hertz, o.carrier.Transport = theirNumber, toneOfCarrier, o.more.transport
+	o.phone.User, o.phone.Hertz, o.phone.Transport = ourNumber, cmp.Or(o.phone.Hertz, toneOfAgent), o.more.appTransport
+	o.carrier.Listen, o.phone.Listen = cmp.Or(o.carrier.Listen, p.stage.carrier), cmp.Or(o.phone.Listen, p.stage.app)
 	p.carrier, p.agent = p.start(t, o.carrier), p.start(t, o.phone)
 	p.cells = [2]lab.Cell{{As: lab.Carrier, Transport: o.carrier.Transport, Media: mediaOf(o.carrier)}, {As: lab.Agent, Transport: o.phone.Transport, Media: mediaOf(o.phone)}}
 	return p
