@@ -180,6 +180,8 @@ const (
 	calleeConfirms
 )
 
+func (p *parties) Backlog() transport.Backlog { return transport.Backlog{} }
+
 func (p *parties) Now() time.Time                { return p.now }
 func (p *parties) Wake()                         {}
 func (p *parties) Forward(int, transport.Packet) {}

@@ -128,6 +128,7 @@ type Limits struct {
 	UnknownRate   float64       `yaml:"unknown_rate"`   // requests per second from unlisted addresses, all together, that are answered
 	UnknownAnswer UnknownAnswer `yaml:"unknown_answer"` // refuse or drop
 	SourceRate    float64       `yaml:"source_rate"`    // requests per second outside calls that one listed address may send; 0: no limit
+	OverloadDelay Duration      `yaml:"overload_delay"` // how long new INVITEs may have waited to be received; 0: for ever
 	RetryAfter    Duration      `yaml:"retry_after"`    // in a 503 for overload or drain, whole seconds
 
 	EmergencyNumbers []string `yaml:"emergency_numbers"` // called numbers that no limit holds up

@@ -43,6 +43,7 @@ func Default() Config {
 			UnknownRate:   100,
 			UnknownAnswer: UnknownRefuse,
 			SourceRate:    5000,
+			OverloadDelay: Duration(200 * time.Millisecond),
 			RetryAfter:    Duration(5 * time.Second),
 
 			EmergencyNumbers: []string{"112", "911"},

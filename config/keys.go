@@ -144,6 +144,8 @@ var keys = []key{
 		doc: "Requests per second outside calls that one address of a trunk or agent may send, a second's worth at once; more get 503. 0: no limit."},
 	{path: "limits.emergency_numbers", restart: true, allowed: "a list of 2 to 8 digits each",
 		doc: "Called numbers that no limit on rates and calls holds up, and trunks that are down are tried for, beside urn:service:sos."},
+	{path: "limits.overload_delay", restart: true, allowed: "0 or 10ms to 10s",
+		doc: "New calls get 503 while their INVITEs wait longer than this to be received; 0: never."},
 	{path: "limits.retry_after", allowed: "1s to 1h, whole seconds",
 		doc: "Retry-After of a 503 for overload or drain."},
 

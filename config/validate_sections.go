@@ -72,6 +72,7 @@ func (l *loader) validateLimits(m *Limits) {
 	}
 	l.rate("limits.unknown_rate", m.UnknownRate)
 	l.rate("limits.source_rate", m.SourceRate)
+	l.duration("limits.overload_delay", m.OverloadDelay, Duration(10*time.Millisecond), Duration(10*time.Second), true)
 	l.duration("limits.retry_after", m.RetryAfter, Duration(time.Second), Duration(time.Hour), false)
 	if m.RetryAfter.D()%time.Second != 0 {
 		l.bad("limits.retry_after", "%s is not a whole number of seconds", m.RetryAfter)

@@ -22,6 +22,7 @@ type counters struct {
 	panics      uint64
 	orphans     uint64 // 2xx of calls that were over, ACKed and ended
 	ignored     uint64 // events without a place in their call's state
+	waited      histogram
 }
 
 const (
@@ -126,6 +127,7 @@ func (c *counters) of(trunk string, d trunks.Direction) *callCounts {
 
 // Upper bounds in seconds.
 var (
+	waitBounds      = []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1}
 	postDialBounds  = []float64{.1, .25, .5, 1, 2, 3, 4, 6, 8, 12, 20, 30}
 	answerBounds    = []float64{1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120}
 	jitterBounds    = []float64{.001, .002, .005, .01, .02, .03, .05, .1, .2}
@@ -161,6 +163,13 @@ func (h *histogram) add(value float64) {
 	}
 	h.buckets[i]++
 	h.sum += value
+}
+
+func (h *histogram) merge(o *histogram) {
+	for i, n := range o.buckets {
+		h.buckets[i] += n
+	}
+	h.sum += o.sum
 }
 
 // countIn moves the call to one of its trunk's gauges.

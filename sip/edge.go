@@ -71,9 +71,11 @@ type Options struct {
 	// edge; empty: ignore.
 	ForeignRoute config.ForeignRoute
 
-	MaxCalls   int                  // calls at once, above which new ones get 503; 0: no limit
-	RetryAfter time.Duration        // what callers are asked to wait after a 503 of ours, whole seconds; 0: 5 s
-	Strangers  config.UnknownAnswer // what unlisted sources hear; empty: refuse
+	MaxCalls int // calls at once, above which new ones get 503; 0: no limit
+	// OverloadDelay is how long new INVITEs may have waited to be received before they get 503; 0: as long as they like.
+	OverloadDelay time.Duration
+	RetryAfter    time.Duration        // what callers are asked to wait after a 503 of ours, whole seconds; 0: 5 s
+	Strangers     config.UnknownAnswer // what unlisted sources hear; empty: refuse
 	// StrangerRate is how many requests of unlisted sources are answered in a
 	// second, in all; the rest meet silence. 0: 100.
 	StrangerRate float64
@@ -94,6 +96,7 @@ type Edge struct {
 	peerCount atomic.Int64
 	draining  atomic.Bool
 	calls     atomic.Int64
+	behind    atomic.Int32 // shards that refuse new calls because they have too much to do
 
 	lookUps     sync.WaitGroup  // of names that messages gave us
 	looking     context.Context // ends with Run

@@ -26,6 +26,7 @@ import (
 type world struct {
 	t       *testing.T
 	edge    *sip.Edge
+	net     *siptest.Network
 	carrier *siptest.Endpoint
 	app     *siptest.Endpoint
 	at      netip.AddrPort // the edge
@@ -64,9 +65,10 @@ numbers:
 		}
 		w := &world{t: t, at: netip.MustParseAddrPort("192.0.2.1:5060")}
 		net := siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: w.at, Local: w.at, SentBy: w.at.String()}}})
+		w.net = net
 		w.carrier = net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
 		w.app = net.Endpoint("app", transport.UDP, netip.MustParseAddrPort("192.0.2.30:5080"))
-		o := sip.Options{Network: net, Trunks: snapshot, Records: w, Trace: 1 << 20}
+		o := sip.Options{Network: net, Trunks: snapshot, Records: w, Trace: 1 << 20, OverloadDelay: 200 * time.Millisecond}
 		if log != nil {
 			o.Log = slog.New(log)
 		}

@@ -32,7 +32,7 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 
 // Explain is Explain with the state of the limits. s is the snapshot in force, or a part of it.
 func (e *Edge) Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
-	return explainer{pace: e.paceNow, running: true}.explain(s, transport, from, text)
+	return explainer{pace: e.paceNow, running: true, busy: e.behind.Load() > 0}.explain(s, transport, from, text)
 }
 
 // paceNow tells the state of a trunk's limit.
@@ -54,6 +54,7 @@ func (e *Edge) paceNow(t *trunks.Trunk) string {
 type explainer struct {
 	pace    func(t *trunks.Trunk) string // state of its limit; nil: unknown
 	running bool                         // what addresses have sent and tolls have used is known
+	busy    bool                         // calls are refused because there are too many
 }
 
 func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
@@ -91,6 +92,9 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 	}
 	pass("message", "valid")
 	called, _ := admit.Numbers(&m, true)
+	if x.busy && !m.Has(wire.HReplaces) {
+		return stop("overload", "new calls wait longer than limits.overload_delay to be received; while they do the caller hears 503, an emergency call passes")
+	}
 	if principal.Trunk != nil {
 		route, called, refusal := Inbound(s, principal.Trunk, transport, from, &m)
 		if refusal != nil {

@@ -1,9 +1,11 @@
 package sip_test
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"trunkline/config"
 	"trunkline/sip"
@@ -64,4 +66,46 @@ numbers:
 			}
 		})
 	}
+}
+
+// OVL-02: the gate is there while new calls are refused for it, and calls of the API meet it, too.
+func TestExplainSaysThatThereAreTooManyCalls(t *testing.T) {
+	const text = "INVITE sip:+15550001234@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bKi\nMax-Forwards: 70\n" +
+		"From: <sip:+1@192.0.2.20>;tag=c\nTo: <sip:+15550001234@192.0.2.1>\nCall-ID: call\nCSeq: 1 INVITE\nContact: <sip:192.0.2.20:5060>\nContent-Length: 0\n\n"
+	run(t, nil, func(w *world) {
+		explain := func() (last sip.Gate, taken bool) {
+			gates, taken := w.edge.Explain(w.edge.Trunks(), "UDP", netip.MustParseAddrPort("192.0.2.20:5060"), []byte(text))
+			return gates[len(gates)-1], taken
+		}
+		originate := func() error {
+			_, err := w.edge.Originate(w.t.Context(), sip.Origination{Agent: "app", From: "+15550001234", To: "+14155550199"})
+			return err
+		}
+		if g, taken := explain(); !taken {
+			t.Errorf("at first: %+v", g)
+		}
+		w.net.SetBehind(time.Second)
+		w.call(1, "+19990000000")
+		if got := w.final(w.carrier); got != 404 {
+			t.Errorf("the first late one hears %d", got)
+		}
+		time.Sleep(300 * time.Millisecond)
+		w.call(2, "+15550001234")
+		if got := w.final(w.carrier); got != 503 {
+			t.Errorf("one that is late after that hears %d", got)
+		}
+		if g, taken := explain(); taken || g.Name != "overload" {
+			t.Errorf("then: %+v", g)
+		}
+		if r, ok := errors.AsType[*trunks.Refusal](originate()); !ok || r.Reason != trunks.Overload {
+			t.Errorf("a call of the API: %v", r)
+		}
+		time.Sleep(3 * time.Second)
+		if g, taken := explain(); !taken {
+			t.Errorf("when calm: %+v", g)
+		}
+		if err := originate(); err != nil {
+			t.Errorf("a call of the API when calm: %v", err)
+		}
+	})
 }

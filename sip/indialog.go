@@ -51,7 +51,8 @@ func (c *session) mayBe(side call.Side, fork uint8, f transport.Flow, from trunk
 func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.Principal) {
 	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
 	if verdict == transaction.Full {
-		s.replyStateless(now, p.Flow, s.overloaded("overload"))
+		s.count.reject(s.busy.Cause)
+		s.replyStateless(now, p.Flow, s.busy)
 		return
 	}
 	if verdict != transaction.New {
@@ -163,7 +164,9 @@ func methodOf(m wire.Method) call.Method {
 func (s *shard) receiveAck(now time.Time, p transport.Packet, from trunks.Principal) {
 	c, side, _ := s.find(p, from)
 	if c == nil {
-		s.count.drop(dropAck)
+		if _, slot, ours := readTag(s.env.ToTag); !ours || slot != maxSlots-1 { // else it ends a refusal of which nothing was kept
+			s.count.drop(dropAck)
+		}
 		return
 	}
 	l := c.leg(side)

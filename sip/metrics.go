@@ -55,6 +55,8 @@ var (
 	tollLimitDesc    = describe("toll_limit_seconds", "minutes_per_day of the toll.", "payer", "name")
 	tollRefusalsDesc = describe("toll_refusals_total", "Calls that the toll did not allow.", "payer", "name")
 	sourceRateDesc   = describe("source_rate_refusals_total", "Requests that one address of a trunk or agent sent above its source_rate.", "party", "name")
+	waitedDesc       = describe("sip_invite_wait_seconds", "How long new INVITEs had waited to be received, of a hundred in a second at most; limits.overload_delay bounds it.")
+	behindDesc       = describe("sip_shards_overloaded", "Shards that refuse new calls because they have too much to do.")
 	drainingDesc     = describe("draining", "1 while new calls are refused because the process is about to stop.")
 )
 
@@ -66,7 +68,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
 		failureDesc, durationDesc, disconnectDesc, noMediaDesc, mediaTimeoutsDesc, mosDesc, lossDesc, jitterDesc, roundTripDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
-		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, tollUsedDesc, tollLimitDesc, tollRefusalsDesc, sourceRateDesc, drainingDesc} {
+		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, tollUsedDesc, tollLimitDesc, tollRefusalsDesc, sourceRateDesc, waitedDesc, behindDesc, drainingDesc} {
 		out <- d
 	}
 }
@@ -86,6 +88,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	sum.emit(out)
 	out <- prometheus.MustNewConstMetric(restingDesc, prometheus.GaugeValue, float64(c.edge.rests.Count(time.Now())))
+	out <- prometheus.MustNewConstMetric(behindDesc, prometheus.GaugeValue, float64(c.edge.behind.Load()))
 	draining := 0.0
 	if c.edge.Draining() {
 		draining = 1
@@ -160,6 +163,7 @@ func newTotals(s *trunks.Snapshot) *totals {
 		t.of(trunk.Name, trunks.InboundCall)
 		t.of(trunk.Name, trunks.OutboundCall)
 	}
+	t.waited = newHistogram(waitBounds)
 	t.parseErrors, t.rejected = map[string]uint64{}, map[string]uint64{}
 	for _, cause := range wire.Causes() {
 		t.parseErrors[cause] = 0
@@ -193,6 +197,7 @@ func (t *totals) add(s *shard) {
 	}
 	t.panics += c.panics
 	t.orphans += c.orphans
+	t.waited.merge(&c.waited)
 	for key, k := range c.calls {
 		t.of(key.trunk, key.direction).add(k)
 	}
@@ -220,10 +225,7 @@ func (k *callCounts) add(o *callCounts) {
 	}
 	for _, pair := range [...][2]*histogram{{&k.postDial, &o.postDial}, {&k.answer, &o.answer}, {&k.failure, &o.failure}, {&k.duration, &o.duration}, {&k.disconnect, &o.disconnect},
 		{&k.mos, &o.mos}, {&k.loss, &o.loss}, {&k.jitter, &o.jitter}, {&k.roundTrip, &o.roundTrip}} {
-		for i, n := range pair[1].buckets {
-			pair[0].buckets[i] += n
-		}
-		pair[0].sum += pair[1].sum
+		pair[0].merge(pair[1])
 	}
 }
 
@@ -272,6 +274,7 @@ func (t *totals) emit(out chan<- prometheus.Metric) {
 	gauge(lingerDesc, int64(t.linger))
 	counter(panicsDesc, t.panics)
 	counter(orphansDesc, t.orphans)
+	t.waited.emit(out, waitedDesc)
 	t.emitMessages(out)
 }
 

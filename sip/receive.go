@@ -224,9 +224,13 @@ func (s *shard) receiveInitial(now time.Time, p transport.Packet, from trunks.Pr
 	if s.edge.expects() && s.takeExpected(now, p, from) {
 		return
 	}
+	if s.in.Method == wire.INVITE && s.sheds(now, p) {
+		return
+	}
 	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
 	if verdict == transaction.Full {
-		s.replyStateless(now, p.Flow, s.overloaded("overload"))
+		s.count.reject(s.busy.Cause)
+		s.replyStateless(now, p.Flow, s.busy)
 		return
 	}
 	if verdict != transaction.New {

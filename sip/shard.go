@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/digest"
 	"trunkline/sip/resolve"
@@ -60,6 +61,8 @@ type shard struct {
 	gate      *digest.Server // of agents known by digest
 	proven    *trunks.Agent  // who signed the request at hand; nil: it was not asked
 	complaint limiter        // how often bad messages are logged
+	overload  overload
+	busy      *admit.Rejection // of what it refuses
 
 	in      wire.Message   // the message at hand
 	env     wire.Envelope  // its envelope
@@ -93,7 +96,10 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		sources:   sources{rate: perSource},
 		complaint: limiter{rate: 1},
+		overload:  overload{limit: e.options.OverloadDelay},
+		count:     counters{waited: newHistogram(waitBounds)},
 	}
+	s.busy = s.overloaded(trunks.Overload.String())
 	if e.options.Registrar != nil {
 		s.gate = newGate(e)
 	}
@@ -166,6 +172,7 @@ func (s *shard) wait(now time.Time) time.Duration {
 // advance does what is due.
 func (s *shard) advance(now time.Time) {
 	defer s.survive(now)
+	s.calmDown(now)
 	if !s.turnDue.IsZero() && !now.Before(s.turnDue) {
 		s.serveQueues(now)
 	}

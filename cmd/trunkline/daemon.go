@@ -280,6 +280,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Strangers:    c.Limits.UnknownAnswer,
 		StrangerRate: c.Limits.UnknownRate,
 		RetryAfter:   c.Limits.RetryAfter.D(),
+
+		OverloadDelay: c.Limits.OverloadDelay.D(),
 	})
 	if err != nil {
 		return err

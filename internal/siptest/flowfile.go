@@ -367,6 +367,7 @@ var directives = map[string][2]int{
 	"duplicate": {3, 5}, // the same
 	"delay":     {4, 6}, // DURATION and the same
 	"latency":   {1, 1}, // DURATION
+	"behind":    {1, 1}, // DURATION
 	"silence":   {1, 1}, // PARTY
 	"refuse":    {1, 2}, // PARTY [tcp]
 	"listen":    {1, 2}, // PARTY [ADDRESS:PORT]
@@ -385,7 +386,7 @@ func (s *step) parseDirective(words []string) error {
 		return fmt.Errorf("%s takes %d to %d arguments, not %d", words[0], counts[0], counts[1], n)
 	}
 	switch words[0] {
-	case "wait", "idle", "latency", "delay":
+	case "wait", "idle", "latency", "behind", "delay":
 		if _, err := time.ParseDuration(words[1]); err != nil {
 			return err
 		}

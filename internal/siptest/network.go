@@ -41,6 +41,7 @@ type Network struct {
 
 	mu        sync.Mutex
 	latency   time.Duration
+	behind    time.Duration // what Backlog says a message has waited
 	hosts     map[netip.AddrPort]*Endpoint
 	endpoints []*Endpoint
 	conns     map[uint64]*connection
@@ -118,6 +119,13 @@ func (n *Network) setLatency(d time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.latency = d
+}
+
+// SetBehind has the edge find that each message has waited for d before it was received.
+func (n *Network) SetBehind(d time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.behind = d
 }
 
 // rule is a fault of the network: the next messages that match are lost, doubled or held up.

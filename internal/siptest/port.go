@@ -118,5 +118,12 @@ func (p *port) Forward(shard int, packet transport.Packet) {
 	p.network.ports[shard].put(packet, time.Now())
 }
 
+// Backlog implements transport.Port.
+func (p *port) Backlog() transport.Backlog {
+	p.network.mu.Lock()
+	defer p.network.mu.Unlock()
+	return transport.Backlog{Waited: p.network.behind}
+}
+
 // Now implements transport.Port.
 func (p *port) Now() time.Time { return time.Now() }

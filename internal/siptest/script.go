@@ -111,6 +111,10 @@ func (s *script) direct(step step) error {
 	case "latency":
 		d, _ := time.ParseDuration(args[1])
 		s.net.setLatency(d)
+	case "behind":
+		d, _ := time.ParseDuration(args[1])
+		s.net.remark(step.text)
+		s.net.SetBehind(d)
 	case "set":
 		s.vars[args[1]] = s.expand(args[2], nil, nil)
 	case "lose", "duplicate":

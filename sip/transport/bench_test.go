@@ -154,3 +154,14 @@ func cpu() time.Duration {
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkBacklog is what a new INVITE costs more than another message.
+func BenchmarkBacklog(b *testing.B) {
+	n := open(b, Options{Listen: []string{"udp://127.0.0.1:0"}})
+	writeTo(b, udpPeer(b, "127.0.0.1:0"), "INVITE", n.Listeners()[0].Addr)
+	next(b, n.Port(0))
+	b.ReportAllocs()
+	for b.Loop() {
+		n.Port(0).Backlog()
+	}
+}

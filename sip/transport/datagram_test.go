@@ -694,3 +694,46 @@ func TestReceiveKeepsTime(t *testing.T) {
 		}
 	})
 }
+
+// OVL-02: each message tells how long it had waited to be received, and how much waits behind it.
+func TestBacklog(t *testing.T) {
+	eachLoop(t, func(t *testing.T, loop Loop) {
+		n := open(t, Options{Listen: []string{"udp://127.0.0.1:0", "udp://127.0.0.1:0"}, Loop: loop, SocketBuffer: 64 << 10, QueueMessages: 64})
+		p, peer := n.Port(0), udpPeer(t, "127.0.0.1:0")
+		const wait, messages = 50 * time.Millisecond, 16
+		for range messages {
+			writeTo(t, peer, strings.Repeat("x", 1000), n.Listeners()[0].Addr)
+		}
+		time.Sleep(wait)
+		writeTo(t, peer, "last", n.Listeners()[1].Addr)
+		came, filled := map[string]time.Time{}, []float64{}
+		for range messages + 1 {
+			_, b := nextMessage(t, p)
+			backlog := p.Backlog()
+			came[b[:1]] = p.Now().Add(-backlog.Waited)
+			filled = append(filled, backlog.Filled)
+		}
+		if between := came["l"].Sub(came["x"]); between < wait-time.Millisecond { // the kernel's clock is not ours to the last digit
+			t.Errorf("they came %s apart, want %s at least", between, wait)
+		}
+		if first, last := filled[0], filled[messages]; first < 0.1 || last >= first {
+			t.Errorf("the queue was filled %.2f at first, %.2f at last", first, last)
+		}
+		if n := testing.AllocsPerRun(100, func() { p.Backlog() }); n != 0 {
+			t.Errorf("%.0f allocations", n)
+		}
+	})
+}
+
+// OVL-02: what another shard passes on has waited there, too.
+func TestForwardedMessageHasWaitedBefore(t *testing.T) {
+	n := open(t, Options{Listen: []string{"udp://127.0.0.1:0"}, Loop: LoopPortable, Shards: 2})
+	writeTo(t, udpPeer(t, "127.0.0.1:0"), "INVITE", n.Listeners()[0].Addr)
+	const wait = 50 * time.Millisecond
+	time.Sleep(wait)
+	n.Port(0).Forward(1, next(t, n.Port(0)))
+	next(t, n.Port(1))
+	if b := n.Port(1).Backlog(); b.Waited < wait/2 { // the datagram itself took a moment
+		t.Errorf("it waited %s, want %s", b.Waited, wait)
+	}
+}

@@ -57,8 +57,14 @@ type Packet struct {
 	Ref   uint64 // as given to the Send that failed; 0 when it is not known which (ICMP, connection lost)
 }
 
-// Port is one shard's door to the network. Receive, Send and Now are called by the shard's goroutine only;
-// Wake and Forward may be called from anywhere.
+// Backlog says how far a shard is behind, as a packet shows that it has just received.
+type Backlog struct {
+	Waited time.Duration // how long the packet had lain in its queue; 0 where that is not known
+	Filled float64       // how much of that queue is in use behind it, 0 to 1
+}
+
+// Port is one shard's door to the network. Its methods are called by the shard's goroutine only, but for Wake, which may be
+// called from anywhere.
 type Port interface {
 	// Receive waits up to wait (rounded up to the next Options.Tick; 0 = do not wait) for the next message or failure.
 	// False means the time is over, somebody called Wake, or the network was closed. The first call may lock the
@@ -73,6 +79,8 @@ type Port interface {
 	// Forward copies p into the queue of another shard, whose Receive then returns it. When that queue is full p is
 	// dropped and counted.
 	Forward(shard int, p Packet)
+	// Backlog is that of the packet which Receive returned last, before anything was sent. It may cost two system calls.
+	Backlog() Backlog
 	// Now is the time by which the shard lives.
 	Now() time.Time
 }

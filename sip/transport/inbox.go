@@ -11,7 +11,8 @@ type posted struct {
 	flow     Flow
 	err      error
 	ref      uint64
-	from, to int // bytes of the message in the ring
+	at       time.Time // when it came; zero for news of a failure
+	from, to int       // bytes of the message in the ring
 }
 
 // inbox is the bounded queue of packets for one shard: what streams read, what other shards forward, what failed.
@@ -20,7 +21,8 @@ type posted struct {
 type inbox struct {
 	maxItems, maxBytes int
 
-	ready atomic.Int32 // items waiting, for a look without the lock
+	takenAt time.Time    // when the packet taken last came; the taker's own
+	ready   atomic.Int32 // items waiting, for a look without the lock
 
 	mu       sync.Mutex
 	room     *sync.Cond // signalled when somebody waits for room and some was made
@@ -42,8 +44,8 @@ func newInbox(maxItems, maxBytes int) *inbox {
 	return q
 }
 
-// post copies a message into the queue; false when it had no room and was counted as refused.
-func (q *inbox) post(f Flow, b []byte, ref uint64) bool {
+// post copies a message that came at a time into the queue; false when it had no room and was counted as refused.
+func (q *inbox) post(f Flow, b []byte, ref uint64, at time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -53,16 +55,17 @@ func (q *inbox) post(f Flow, b []byte, ref uint64) bool {
 		q.refused++
 		return false
 	}
-	q.push(posted{flow: f, ref: ref}, b)
+	q.push(posted{flow: f, ref: ref, at: at}, b)
 	return true
 }
 
 // postPatiently is post for a stream, whose peer the kernel slows down while we do not read: it waits for room for as long as limit.
 func (q *inbox) postPatiently(f Flow, b []byte, limit time.Duration) bool {
+	came := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.closed && !q.fits(len(b)) {
-		end := time.Now().Add(limit)
+		end := came.Add(limit)
 		alarm := time.AfterFunc(limit, func() {
 			q.mu.Lock()
 			q.room.Broadcast()
@@ -82,7 +85,7 @@ func (q *inbox) postPatiently(f Flow, b []byte, limit time.Duration) bool {
 		q.refused++
 		return false
 	}
-	q.push(posted{flow: f}, b)
+	q.push(posted{flow: f, at: came}, b)
 	return true
 }
 
@@ -117,6 +120,7 @@ func (q *inbox) take() (Packet, bool) {
 	q.first = (q.first + 1) % len(q.items)
 	q.count--
 	q.ready.Store(int32(q.count))
+	q.takenAt = it.at
 	q.read = it.from // what lies before is free again
 	if q.waiting > 0 {
 		q.room.Broadcast()
@@ -148,6 +152,17 @@ func (q *inbox) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.room.Broadcast()
+}
+
+// filled returns how much of the queue is in use, 0 to 1.
+func (q *inbox) filled() float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bytes := q.write - q.read
+	if bytes < 0 {
+		bytes += len(q.ring)
+	}
+	return max(float64(q.count)/float64(q.maxItems), float64(bytes)/float64(q.maxBytes))
 }
 
 // drops returns how many messages and how much news of failures there was no room for.

@@ -34,7 +34,7 @@ func FuzzInbox(f *testing.F) {
 				ref++
 				b := bytes.Repeat([]byte{byte(ref)}, size)
 				if op == 0 {
-					if q.post(Flow{}, b, ref) {
+					if q.post(Flow{}, b, ref, time.Time{}) {
 						want = append(want, item{b, ref})
 					} else if len(want) == 0 {
 						t.Fatalf("an empty queue refuses %d bytes", size)
@@ -76,7 +76,7 @@ func FuzzInbox(f *testing.F) {
 func TestPostPatientlyWaitsForRoom(t *testing.T) {
 	q := newInbox(64, 256<<10)
 	message := make([]byte, 60_000)
-	for q.post(Flow{}, message, 0) {
+	for q.post(Flow{}, message, 0, time.Time{}) {
 	}
 	if q.postPatiently(Flow{}, message, time.Millisecond) {
 		t.Fatal("posted without room")
@@ -104,12 +104,12 @@ func TestPostPatientlyWaitsForRoom(t *testing.T) {
 
 func TestClosedInboxRefuses(t *testing.T) {
 	q := newInbox(64, 256<<10)
-	for q.post(Flow{}, make([]byte, 60_000), 0) {
+	for q.post(Flow{}, make([]byte, 60_000), 0, time.Time{}) {
 	}
 	waiting := make(chan bool)
 	go func() { waiting <- q.postPatiently(Flow{}, make([]byte, 60_000), time.Hour) }()
 	q.close()
-	if <-waiting || q.post(Flow{}, nil, 0) || q.postFailure(Flow{}, nil, errors.New("x"), 0) {
+	if <-waiting || q.post(Flow{}, nil, 0, time.Time{}) || q.postFailure(Flow{}, nil, errors.New("x"), 0) {
 		t.Error("a closed queue took something")
 	}
 }
@@ -120,7 +120,7 @@ func TestInboxDoesNotAllocate(t *testing.T) {
 	b := make([]byte, 700)
 	step := func() {
 		for range 10 {
-			q.post(Flow{}, b, 0)
+			q.post(Flow{}, b, 0, time.Time{})
 		}
 		for range 10 {
 			q.take()

@@ -27,6 +27,8 @@ type sockets interface {
 	send(f Flow, b []byte) error
 	// wake makes a receive that blocks, or the next one, return woken. It may be called from any goroutine; false: it did not work.
 	wake() bool
+	// backlog is that of the datagram which receive returned last.
+	backlog(now time.Time) Backlog
 	// kernelDrops returns how many datagrams the kernel had no room for.
 	kernelDrops() uint64
 	close()
@@ -52,7 +54,8 @@ type port struct {
 	clock   time.Time   // what Now says until the next Receive; zero: not asked yet
 	rounds  uint
 	streak  int
-	held    bool // the packet returned last lies in the queue's ring
+	held    bool // a packet taken from the queue still lies in its ring
+	queued  bool // the packet returned last came from the queue
 	t       tally
 	public  published // shared: t as of a moment ago
 }
@@ -74,10 +77,11 @@ func (p *port) Receive(wait time.Duration) (Packet, bool) {
 		if p.streak < maxStreak {
 			if pk, ok := p.take(); ok {
 				p.streak++
+				p.queued = true
 				return pk, true
 			}
 		}
-		p.streak = 0
+		p.streak, p.queued = 0, false
 		block := wait > 0 && p.in.ready.Load() == 0
 		pk, ev := p.sockets.receive(block)
 		switch ev {
@@ -175,9 +179,20 @@ func (p *port) Forward(shard int, pk Packet) {
 		to.fail(pk.Flow, pk.Bytes, pk.Err, pk.Ref)
 		return
 	}
-	if to.in.post(pk.Flow, pk.Bytes, pk.Ref) {
+	if to.in.post(pk.Flow, pk.Bytes, pk.Ref, p.Now().Add(-p.Backlog().Waited)) {
 		to.Wake()
 	}
+}
+
+func (p *port) Backlog() Backlog {
+	if p.queued {
+		return Backlog{Waited: p.Now().Sub(p.in.takenAt), Filled: p.in.filled()}
+	}
+	if !p.gate.enter() {
+		return Backlog{}
+	}
+	defer p.gate.leave()
+	return p.sockets.backlog(p.Now())
 }
 
 func (p *port) Now() time.Time {

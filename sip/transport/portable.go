@@ -78,7 +78,7 @@ func (k *portableSocket) run() {
 		}
 		k.n.shared.received[UDP].add(n)
 		p := k.n.ports[k.n.home(b)]
-		if p.in.post(Flow{Proto: UDP, Socket: k.index, Local: local, Remote: remote}, b, 0) {
+		if p.in.post(Flow{Proto: UDP, Socket: k.index, Local: local, Remote: remote}, b, 0, time.Now()) {
 			p.Wake()
 		}
 	}
@@ -185,6 +185,9 @@ func (s *portableSockets) wake() bool {
 	}
 	return true
 }
+
+// backlog: datagrams come through the queue, which tells it.
+func (s *portableSockets) backlog(time.Time) Backlog { return Backlog{} }
 
 func (s *portableSockets) kernelDrops() uint64 { return 0 }
 

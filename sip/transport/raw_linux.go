@@ -31,7 +31,8 @@ type rawSockets struct {
 	all     []*rawSocket
 	polls   []unix.PollFd
 	tick    unix.Timespec
-	ready   uint64 // bit per socket that ppoll found readable and that has not been found empty since
+	last    *rawSocket // that the datagram returned last came from; nil before the first
+	ready   uint64     // bit per socket that ppoll found readable and that has not been found empty since
 	turn    int
 	locked  bool
 
@@ -39,6 +40,8 @@ type rawSockets struct {
 	from    [unix.SizeofSockaddrInet6]byte
 	fromLen uint32
 	buf     []byte
+	came    unix.Timespec     // for backlog
+	info    [2]uint32         // for backlog
 	scopes  map[string]uint32 // interface numbers by zone; no more entries than this host has interfaces
 	zones   map[uint32]string
 }
@@ -204,7 +207,35 @@ func (s *rawSockets) read(k *rawSocket, flags uintptr) (Packet, event) {
 			local = netip.AddrPortFrom(a, local.Port())
 		}
 	}
+	s.last = k
 	return Packet{Flow: Flow{Proto: UDP, Socket: k.index, Local: local, Remote: remote}, Bytes: b}, message
+}
+
+// backlog asks the kernel when the datagram came that was received last, and what lies behind it. In SO_MEMINFO the first number is
+// what the socket's buffer holds, the second its size.
+func (s *rawSockets) backlog(now time.Time) (b Backlog) {
+	k := s.last
+	if k == nil {
+		return b
+	}
+	_, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(k.fd), unix.SIOCGSTAMPNS, uintptr(unsafe.Pointer(&s.came)))
+	if errno == 0 {
+		b.Waited = max(0, time.Duration(now.UnixNano()-s.came.Nano()))
+	}
+	s.fromLen = uint32(unsafe.Sizeof(s.info))
+	_, _, errno = syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(k.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&s.info[0])), uintptr(unsafe.Pointer(&s.fromLen)), 0)
+	if errno == 0 && s.info[1] > 0 {
+		b.Filled = min(1, float64(s.info[0])/float64(s.info[1]))
+	}
+	return b
+}
+
+// keepTimes makes the kernel note when each datagram came, for backlog: it begins when it is first asked. A kernel that will not leaves
+// the time a datagram waited unknown.
+func keepTimes(fd int) {
+	var none unix.Timespec
+	_, _, _ = syscall.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGSTAMPNS, uintptr(unsafe.Pointer(&none)))
 }
 
 // readError takes one error from the socket's error queue; quiet: it is empty.
@@ -415,6 +446,7 @@ func openRaw(addr netip.AddrPort, share bool, o *Options) (fd int, bound netip.A
 	if warning, err = tuneUDP(fd, addr.Addr(), o.SocketBuffer); err != nil {
 		return -1, bound, "", err
 	}
+	keepTimes(fd)
 	if err = unix.Bind(fd, unixSockaddr(addr)); err != nil {
 		return -1, bound, "", err
 	}
