@@ -27,6 +27,7 @@ type plan struct {
 	high     int           // the high rate, lowered to what the slowest system carries
 	highFor  time.Duration // length of a run at the high rate
 	ceiling  int           // highest rate the search tries
+	first    int           // rate that the search begins with
 	step     int           // the search ends when the answer is known this closely
 	searchAt time.Duration // length of one step of the search
 	held     int           // open calls for the memory figure; 0: not measured
@@ -34,6 +35,9 @@ type plan struct {
 	loadCPU  int
 	testCPU  int
 	soak     time.Duration // length of a steady run of the edge that looks for leaks; 0: none
+	overload time.Duration // length of a run at twice what the edge carries; 0: none
+	capacity int           // calls per second that it carries; 0: found by search
+	quota    int           // percent of one CPU that the edge may have; 0: all of it
 	api      bool          // calls beside clients of the admin API, instead of the table
 	relay    bool          // media relay of the edge on: SDP rewritten, ports taken; no RTP is sent
 	edge     string        // binary of the edge; empty: built here
@@ -43,7 +47,7 @@ type plan struct {
 func main() {
 	p := plan{
 		rounds: 3, steady: 15 * time.Second, rate: 1000, high: 8000, highFor: 8 * time.Second,
-		ceiling: 24000, step: 500, searchAt: 6 * time.Second, held: 10000, probes: 10000,
+		ceiling: 24000, first: 4000, step: 500, searchAt: 6 * time.Second, held: 10000, probes: 10000,
 	}
 	quick := flag.Bool("quick", false, "a first impression in under two minutes: one round, short runs, a coarse search")
 	flag.StringVar(&p.only, "only", "", "measure only these systems: kamailio, trunkline (comma-separated)")
@@ -55,6 +59,9 @@ func main() {
 	flag.IntVar(&p.held, "held", p.held, "open calls for the memory figure; 0 leaves it out")
 	flag.IntVar(&p.probes, "probes", p.probes, "calls of the latency figure; 0 leaves it out")
 	flag.DurationVar(&p.soak, "soak", 0, "instead of the table: run the edge this long at the low rate, hold and release calls, and look for leaks")
+	flag.DurationVar(&p.overload, "overload", 0, "instead of the table: offer the edge twice what it carries for this long, and look at the calls it takes and at what is left afterwards")
+	flag.IntVar(&p.capacity, "capacity", 0, "with -overload: calls per second that the edge carries; 0: search")
+	flag.IntVar(&p.quota, "quota", 0, "percent of one CPU that the edge may have, by a control group (needs root); 0: all of it")
 	flag.BoolVar(&p.api, "api", false, "instead of the table: calls at the low rate alone and beside busy clients of the admin API")
 	flag.IntVar(&p.loadCPU, "load-cpu", 0, "CPU of SIPp and of this program")
 	flag.IntVar(&p.testCPU, "test-cpu", 1, "CPU of the system under test")
@@ -65,6 +72,9 @@ func main() {
 	if *quick {
 		p.rounds, p.steady, p.highFor = 1, 6*time.Second, 4*time.Second
 		p.searchAt, p.step, p.probes, p.held = 3*time.Second, 2000, 3000, 3000
+	}
+	if p.quota > 0 {
+		p.first, p.step = max(4, p.first*p.quota/100), max(1, p.step*p.quota/100)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -93,12 +103,25 @@ func run(ctx context.Context, p plan) error {
 	if err := b.writeScenarios(); err != nil {
 		return err
 	}
+	if p.quota > 0 {
+		if b.share, err = newQuota(p.quota); err != nil {
+			return err
+		}
+		defer func() {
+			if err := b.share.remove(); err != nil {
+				progress("%v", err)
+			}
+		}()
+	}
 	systems, err := b.systems(ctx)
 	if err != nil {
 		return err
 	}
 	if p.soak > 0 {
 		return b.soakEdge(ctx, systems)
+	}
+	if p.overload > 0 {
+		return b.overloadEdge(ctx, systems)
 	}
 	if p.api {
 		return b.besideAPI(ctx, systems)

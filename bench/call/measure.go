@@ -182,7 +182,7 @@ func (b *bench) memoryPerCall(ctx context.Context, s system) (kib float64, err e
 // then by halves until the answer is known to within one step.
 func (b *bench) search(ctx context.Context, s system) (int, error) {
 	good, bad := 0, b.ceiling+b.step
-	for rate := 4000; bad-good > b.step; {
+	for rate := b.first; bad-good > b.step; {
 		passed, err := b.carries(ctx, s, rate)
 		if err != nil {
 			return 0, err
@@ -203,13 +203,16 @@ func (b *bench) search(ctx context.Context, s system) (int, error) {
 		default:
 			rate = (good + bad) / 2
 		}
-		rate -= rate % 100
-		if rate < 100 {
+		rate -= rate % b.grain()
+		if rate < b.grain() {
 			return 0, nil
 		}
 	}
 	return good, nil
 }
+
+// grain is what rates are rounded to.
+func (b *bench) grain() int { return max(1, b.step/5) }
 
 // carries tries a rate on a fresh start; a failure must repeat itself to count.
 func (b *bench) carries(ctx context.Context, s system, rate int) (passed bool, err error) {
@@ -217,7 +220,7 @@ func (b *bench) carries(ctx context.Context, s system, rate int) (passed bool, e
 	for range 2 {
 		var o outcome
 		err := b.up(ctx, s, func(*process) error {
-			if _, err := b.drive(ctx, load{rate: 1000, calls: 1000, hold: 100 * time.Millisecond}); err != nil {
+			if _, err := b.drive(ctx, load{rate: b.first / 4, calls: b.first / 4, hold: 100 * time.Millisecond}); err != nil {
 				return err
 			}
 			o, err = b.drive(ctx, l)

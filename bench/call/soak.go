@@ -17,7 +17,10 @@ type state struct {
 	goroutines, descriptors float64
 	liveHeap, resident      float64 // bytes
 	transactions            float64
+	lingering               float64 // bytes kept of finished transactions
 	collections             float64 // liveHeap is as of the last one
+
+	refused, repeated float64 // calls that the edge refused for its load, messages that it sent again; since its start
 }
 
 func (s state) String() string {
@@ -29,19 +32,18 @@ func (s state) String() string {
 // along. It fails when a call did, when the edge repeated a message, or when something has not come back to where it was
 // 40 seconds after the last call: transactions linger for 32 (RFC 3261 §17.1.1.2).
 func (b *bench) soakEdge(ctx context.Context, systems []system) error {
-	for _, s := range systems {
-		if s.name == "trunkline" {
-			return b.up(ctx, s, func(under *process) error { return b.soakRunning(ctx, under) })
-		}
+	edge, err := only(systems, "trunkline")
+	if err != nil {
+		return err
 	}
-	return errors.New("soak needs the edge")
+	return b.up(ctx, edge, func(under *process) error { return b.soakRunning(ctx, under) })
 }
 
 func (b *bench) soakRunning(ctx context.Context, under *process) error {
 	if _, err := b.drive(ctx, load{rate: b.rate, calls: 5 * b.rate, hold: 100 * time.Millisecond}); err != nil {
 		return err
 	}
-	if err := b.settle(ctx); err != nil {
+	if err := rest(ctx, 40*time.Second); err != nil {
 		return err
 	}
 	base, err := b.edgeState(ctx, under)
@@ -59,7 +61,7 @@ func (b *bench) soakRunning(ctx context.Context, under *process) error {
 	if err != nil {
 		return err
 	}
-	if err := b.settle(ctx); err != nil {
+	if err := rest(ctx, 40*time.Second); err != nil {
 		return err
 	}
 	end, err := b.collected(ctx, under)
@@ -128,15 +130,18 @@ func leaked(base, end state) error {
 	if end.transactions > base.transactions {
 		found = append(found, fmt.Errorf("transactions: %.0f, at first %.0f", end.transactions, base.transactions))
 	}
+	if end.lingering > base.lingering {
+		found = append(found, fmt.Errorf("bytes of finished transactions: %.0f, at first %.0f", end.lingering, base.lingering))
+	}
 	return errors.Join(found...)
 }
 
-// settle waits until finished transactions are forgotten.
-func (b *bench) settle(ctx context.Context) error {
+// rest waits until finished transactions are forgotten.
+func rest(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(40 * time.Second):
+	case <-time.After(d):
 		return nil
 	}
 }
@@ -192,6 +197,16 @@ func (b *bench) edgeState(ctx context.Context, under *process) (state, error) {
 			s.liveHeap = number
 		case "trunkline_sip_transactions":
 			s.transactions += number
+		case "trunkline_sip_transaction_memory_bytes":
+			s.lingering = number
+		case "trunkline_call_rejections_total":
+			if strings.Contains(name, `"overload"`) {
+				s.refused = number
+			}
+		case "trunkline_sip_retransmissions_total":
+			if strings.Contains(name, `"tx"`) {
+				s.repeated += number
+			}
 		}
 	}
 	return s, lines.Err()

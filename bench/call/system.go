@@ -35,7 +35,8 @@ type system struct {
 type bench struct {
 	plan
 	dir      string
-	counters bool // hardware counters work here
+	share    *quota // of the edge's CPU; nil: all of it
+	counters bool   // hardware counters work here
 }
 
 func (b *bench) writeScenarios() error {
@@ -134,6 +135,12 @@ numbers:
 		p, err := b.spawn(ctx, b.testCPU, "trunkline", binary, "serve", "--config", config)
 		if err != nil {
 			return nil, err
+		}
+		if b.share != nil {
+			if err := b.share.take(p.pid); err != nil {
+				p.stop()
+				return nil, err
+			}
 		}
 		if err := waitReady(ctx, p, "http://"+httpAddress+"/readyz"); err != nil {
 			p.stop()
