@@ -266,7 +266,7 @@ var keys = []key{
 	{path: "agents[].toll.countries", allowed: "a list of first digits after the plus, as 1, 44 or 4930", doc: "Country codes, or longer first digits, that called numbers must have; empty: any."},
 	{path: "agents[].toll.premium", allowed: allowedBool, doc: "Whether premium rate, satellite and shared cost numbers may be called."},
 	{path: "agents[].toll.calls_per_minute", allowed: "0 to 100000", doc: "Outbound calls in any rolling minute; 0: no limit."},
-	{path: "agents[].toll.minutes_per_day", allowed: "0 to 10000000", doc: "Minutes of answered outbound calls in a day of UTC, those in progress counted; 0: no limit."},
+	{path: "agents[].toll.minutes_per_day", allowed: "0 to 10000000", doc: "Minutes of answered outbound calls in a day of UTC, those in progress counted; 0: no limit. A restart forgets the last two seconds at most."},
 	{path: "agents[].toll.when_spent", choices: []string{"refuse", "end"}, doc: "What becomes of calls in progress when the minutes of the day are used up: they go on and new ones are refused, or they end within ten seconds."},
 	{path: "agents[].auth_user", allowed: "up to 255 printable characters without '\"' and '\\', of no other agent", doc: "Digest user name: by it the agent is known from any address, and registers; empty: only by source_addresses."},
 	{path: "agents[].auth_password", allowed: "one line of up to 1024 characters", doc: "Digest password; better in auth_password_file."},

@@ -71,6 +71,7 @@ type daemon struct {
 	keeper    *register.Keeper     // of the trunks that register
 	watcher   *health.Watcher      // of the trunks with health.interval
 	registrar *registrar.Registrar // of agents that register on us
+	memory    *memory              // of what outlives the process though nobody configured it
 
 	ready    atomic.Bool
 	stopEdge context.CancelFunc
@@ -258,6 +259,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	})
 	r := c.SIP.Registrar
 	d.registrar = registrar.New(registrar.Options{MinExpires: r.MinExpires.D(), MaxExpires: r.MaxExpires.D(), Contacts: r.Contacts})
+	d.memory = d.openMemory(snapshot)
 	d.edge, err = sip.New(sip.Options{
 		Network:      d.network,
 		Shards:       shards,
@@ -306,6 +308,8 @@ func (d *daemon) reserve(threads int) {
 
 // run starts the edge; from here on calls are taken.
 func (d *daemon) run() {
+	d.memory.run()
+	d.onClose(d.memory.close)
 	ctx, stop := context.WithCancel(context.Background())
 	d.stopEdge = stop
 	d.running.Go(func() { // ends with stopEdge

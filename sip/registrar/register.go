@@ -58,6 +58,7 @@ func (r *Registrar) register(now time.Time, agent string, m *wire.Message, f tra
 			return Answer{Status: 500, Reason: "CSeq Out of Order"}
 		}
 		delete(r.agents, agent)
+		r.touch(agent)
 		return Answer{Status: 200}
 	}
 	for _, c := range q.contacts {
@@ -79,6 +80,9 @@ func (r *Registrar) register(now time.Time, agent string, m *wire.Message, f tra
 		return Answer{Status: 403, Reason: "Too Many Contacts"}
 	}
 	order(next)
+	if len(q.contacts) > 0 {
+		r.touch(agent)
+	}
 	if len(next) == 0 {
 		delete(r.agents, agent)
 	} else {

@@ -37,8 +37,9 @@ type Binding struct {
 type Registrar struct {
 	o Options
 
-	mu     sync.Mutex
-	agents map[string][]Binding
+	mu      sync.Mutex
+	agents  map[string][]Binding
+	changed map[string]struct{} // agents whose bindings have changed since they were kept
 
 	Accepted, Refused atomic.Uint64 // REGISTERs that were answered 200, and otherwise
 }
@@ -48,7 +49,7 @@ func New(o Options) *Registrar {
 	o.MinExpires = cmp.Or(o.MinExpires, time.Minute)
 	o.MaxExpires = max(cmp.Or(o.MaxExpires, time.Hour), o.MinExpires)
 	o.Contacts = cmp.Or(o.Contacts, 10)
-	return &Registrar{o: o, agents: map[string][]Binding{}}
+	return &Registrar{o: o, agents: map[string][]Binding{}, changed: map[string]struct{}{}}
 }
 
 // Bindings returns where the agent is at the moment: the preferred ones first, of equals the latest. The slice is the caller's.
@@ -72,6 +73,7 @@ func (r *Registrar) Forget(keep func(agent string) bool) {
 	for agent := range r.agents {
 		if !keep(agent) {
 			delete(r.agents, agent)
+			r.touch(agent)
 		}
 	}
 }
@@ -99,6 +101,7 @@ func (r *Registrar) live(agent string, now time.Time) []Binding {
 	bindings = slices.DeleteFunc(bindings, func(b Binding) bool { return !b.Expires.After(now) })
 	if len(bindings) == 0 {
 		delete(r.agents, agent)
+		r.touch(agent)
 		return nil
 	}
 	r.agents[agent] = bindings
