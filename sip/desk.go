@@ -7,7 +7,6 @@ import (
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
-	"trunkline/trunks/pace"
 )
 
 // Desk is one shard as work of ours sees it that belongs to no call and comes in
@@ -100,44 +99,34 @@ func (s *shard) ring(now time.Time, id uint64) {
 // f with true once it may go out: during this call, or later. It calls f with
 // false when the turn does not come within wait. The function returned gives the
 // place up; f is not called then. A trunk without a limit always has its turn.
+//
+// It keeps no place in the queue, which is for calls and a second's worth long: it
+// comes again when a call that asks now would go out, and whoever waits goes first.
 func (d Desk) Turn(now time.Time, t *trunks.Trunk, wait time.Duration, f func(now time.Time, ok bool)) (leave func()) {
-	s := d.shard
-	key := s.edge.ways.Load().keys[t.Name]
+	ways := d.shard.edge.ways.Load()
+	key := ways.keys[t.Name]
+	if t.CPSKey != "" { // a trunk that is not in force falls under the limit of those that are
+		key = ways.byName[t.CPSKey]
+	}
 	if key == nil {
 		f(now, true)
 		return func() {}
 	}
-	if ticket, ok := key.Admit(now); ok {
-		key.Sent(ticket, now)
-		f(now, true)
-		return func() {}
-	}
-	gone := false
-	w := &pace.Waiter{Deadline: now.Add(wait)}
-	w.Granted = func(ticket pace.Ticket) {
-		s.post(func(now time.Time) {
-			if gone {
-				return
-			}
+	deadline := now.Add(wait)
+	var again Alarm
+	again.Ring = func(now time.Time) {
+		ticket, ok := key.Admit(now)
+		next := key.Expected(now, t.Name)
+		switch {
+		case ok:
 			key.Sent(ticket, now)
 			f(now, true)
-		})
+		case next.After(deadline):
+			f(now, false)
+		default:
+			d.Set(&again, next)
+		}
 	}
-	w.Expired = func() {
-		s.post(func(now time.Time) {
-			if !gone {
-				f(now, false)
-			}
-		})
-	}
-	if wait <= 0 || !key.Wait(now, t.Name, w) {
-		f(now, false)
-		return func() {}
-	}
-	s.queued[key] = struct{}{}
-	s.serveQueues(now)
-	return func() {
-		gone = true
-		key.Leave(w)
-	}
+	again.Ring(now)
+	return func() { d.Stop(&again) }
 }

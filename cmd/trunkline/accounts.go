@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"trunkline/config"
 	"trunkline/sip"
 	"trunkline/sip/probe"
-	"trunkline/trunks"
 	"trunkline/trunks/account"
 	"trunkline/trunks/provider"
 )
@@ -110,8 +108,12 @@ const busyRetry = 5 * time.Second
 
 func (p prober) Test(ctx context.Context, t account.ProbeTarget, report func(account.Step)) (map[string]account.Verdict, error) {
 	t.Trunk.Name = "test"
-	return p.run(ctx, probe.Request{Config: &t.Trunk, Provider: providerName(t.Provider), Number: t.TestNumber, To: t.TestDestination,
+	found, err := p.run(ctx, probe.Request{Config: &t.Trunk, Provider: providerName(t.Provider), Number: t.TestNumber, To: t.TestDestination,
 		Bind: t.Trunk.Register}, report)
+	if err != nil {
+		return nil, err
+	}
+	return verdictsOf(found)
 }
 
 func (p prober) Verify(ctx context.Context, t account.VerifyTarget, report func(account.Step)) (map[string]account.Verdict, error) {
@@ -122,29 +124,42 @@ func (p prober) Verify(ctx context.Context, t account.VerifyTarget, report func(
 	if trunk == nil {
 		return nil, &account.Busy{Message: "the trunk is not in force yet", RetryAfter: time.Second}
 	}
-	if err := p.admit(ctx, trunk); err != nil {
-		return nil, err
-	}
-	return p.run(ctx, probe.Request{Trunk: trunk, Checks: []probe.Check{probe.Inbound, probe.Outbound}, Number: t.Number, To: t.Destination}, report)
-}
-
-// admit waits for the turn of a test call under the trunk's limit. Calls that wait go first: a verification can take its time.
-func (p prober) admit(ctx context.Context, t *trunks.Trunk) error {
-	key := p.d.edge.PaceKeys()[cmp.Or(t.CPSKey, t.Name)]
-	if key == nil {
-		return nil // no limit
-	}
-	for {
-		now := time.Now()
-		if _, ok := key.Admit(now); ok {
-			return nil
+	r := probe.Request{Trunk: trunk, Checks: []probe.Check{probe.Inbound, probe.Outbound}, Number: t.Number, To: t.Destination}
+	for try := 1; ; try++ {
+		found, err := p.run(ctx, r, report)
+		if err != nil {
+			return nil, err
+		}
+		if try == verifyTries || !tooFast(found) {
+			return verdictsOf(found)
 		}
 		select {
 		case <-ctx.Done():
-			return &account.Busy{Message: "the trunk's calls per second were all taken", RetryAfter: busyRetry}
-		case <-time.After(max(key.Expected(now, t.Name).Sub(now), time.Millisecond)):
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
 		}
 	}
+}
+
+// verifyTries bound how often a number is tried whose carrier says that there were too many calls in its second: it counts by its own
+// clock, and what left here within the limit may come there in a burst.
+const verifyTries = 3
+
+func tooFast(r probe.Report) bool {
+	return slices.ContainsFunc(r.Checks, func(c probe.Result) bool { return c.Code == probe.CPSExceeded })
+}
+
+// verdictsOf puts the outcome of a test into the words of accounts. A test that had no turn within our own limit says nothing about
+// trunk or number.
+func verdictsOf(r probe.Report) (map[string]account.Verdict, error) {
+	verdicts := map[string]account.Verdict{}
+	for _, c := range r.Checks {
+		if c.Code == probe.Throttled {
+			return nil, &account.Busy{Message: c.Message, RetryAfter: busyRetry}
+		}
+		verdicts[string(c.Check)] = verdictOf(c)
+	}
+	return verdicts, nil
 }
 
 var errStarting = &account.Busy{Message: "the edge is not taking calls", RetryAfter: busyRetry}
@@ -156,26 +171,22 @@ func providerName(k provider.Kind) string {
 	return string(k)
 }
 
-// run sends the requests, and puts steps and verdicts into the words of accounts.
-func (p prober) run(ctx context.Context, r probe.Request, report func(account.Step)) (map[string]account.Verdict, error) {
+// run sends the requests, and puts steps and errors into the words of accounts.
+func (p prober) run(ctx context.Context, r probe.Request, report func(account.Step)) (probe.Report, error) {
 	if !p.d.ready.Load() {
-		return nil, errStarting
+		return probe.Report{}, errStarting
 	}
 	r.Public = !p.d.applier.File().Probe.AllowPrivateTargets
 	r.Messages = true
 	r.Progress = func(s probe.Step) { report(p.step(s)) }
 	found, err := p.d.prober.Run(ctx, r)
 	if wrong, ok := errors.AsType[*probe.RequestError](err); ok {
-		return nil, &account.Invalid{Problems: []account.Problem{{Field: probeFields[wrong.Field], Message: wrong.Problem}}}
+		return probe.Report{}, &account.Invalid{Problems: []account.Problem{{Field: probeFields[wrong.Field], Message: wrong.Problem}}}
 	}
 	if err != nil { // too many, or about to stop
-		return nil, &account.Busy{Message: err.Error(), RetryAfter: busyRetry}
+		return probe.Report{}, &account.Busy{Message: err.Error(), RetryAfter: busyRetry}
 	}
-	verdicts := map[string]account.Verdict{}
-	for _, c := range found.Checks {
-		verdicts[string(c.Check)] = verdictOf(c)
-	}
-	return verdicts, nil
+	return found, nil
 }
 
 // probeFields are what a client calls the fields of a probe.Request.

@@ -103,7 +103,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	}
 	w.edge = peers.StartEdge(t, peers.EdgeOptions{
 		HTTP: fmt.Sprintf("rate_limit: %s, rate_burst: 0", or(o.limit, "0")),
-		Config: fmt.Sprintf("sip: {listen: [\"udp://%[1]s\", \"tcp://%[1]s\", \"tls://%[5]s\"], resolvers: [\"127.0.0.99:53\"]}\nmedia: {ports: %[2]s}\nprobe: {allow_private_targets: true}\nproviders: {%[3]s}\nlog: {level: debug}\n%[4]s",
+		Config: fmt.Sprintf("sip: {listen: [\"udp://%[1]s\", \"tcp://%[1]s\", \"tls://%[5]s\"], resolvers: [\"127.0.0.99:53\"]}\nmedia: {ports: %[2]s}\nprobe: {allow_private_targets: true, rate: 0}\nproviders: {%[3]s}\nlog: {level: debug}\n%[4]s",
 			edgeAt, mediaPorts(), strings.Join(providers, ", "), o.config, peers.FreePort(t, peers.EdgeHost)),
 	})
 	t.Cleanup(w.checkSecrets)
