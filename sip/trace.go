@@ -42,7 +42,9 @@ func newTrace(size int) *trace {
 	if size <= 0 {
 		return &trace{}
 	}
-	return &trace{ring: make([]byte, max(size, minimumRing)), end: 1}
+	t := &trace{end: 1}
+	t.ring = ringMemory(t, max(size, minimumRing))
+	return t
 }
 
 // on reports whether messages are kept at all.

@@ -53,7 +53,7 @@ func newServe() *cobra.Command {
 
 // serve runs the edge until a signal ends it, or until a part of it fails.
 func serve(ctx context.Context, c config.Config, file string, log *slog.Logger, level *slog.LevelVar, signals <-chan os.Signal) error {
-	if limit := tuneCollector(); limit > 0 {
+	if limit := tuneCollector(int64(c.Trace.Memory)); limit > 0 {
 		log.Debug("memory limit set", "bytes", limit)
 	}
 	d, err := startDaemon(ctx, daemonOptions{Config: c, File: file, Log: log, Level: level})

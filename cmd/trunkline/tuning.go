@@ -17,8 +17,9 @@ const gcPercent = 400
 const memoryShare = 0.8
 
 // tuneCollector sets the garbage collector's goals unless GOGC or GOMEMLIMIT say otherwise, and returns the memory limit
-// in bytes it has set; 0: none.
-func tuneCollector() (limit int64) {
+// in bytes it has set; 0: none. outside is how many bytes the process takes that the collector does not know of; it is left
+// a quarter of its share in any case.
+func tuneCollector(outside int64) (limit int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -29,7 +30,8 @@ func tuneCollector() (limit int64) {
 	if available <= 0 {
 		return 0
 	}
-	limit = int64(float64(available) * memoryShare)
+	share := int64(float64(available) * memoryShare)
+	limit = max(share-outside, share/4)
 	debug.SetMemoryLimit(limit)
 	return limit
 }
