@@ -3,6 +3,8 @@ package bench
 import (
 	"bytes"
 	"context"
+	"io"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"strconv"
@@ -23,22 +25,24 @@ func BenchmarkWholeCall(b *testing.B) {
 		name   string
 		trace  int
 		config string
+		log    slog.Handler
 	}{
-		{"trace", 64 << 20, inbound},
-		{"no-trace", 0, inbound},
-		{"outbound", 64 << 20, outbound},
+		{"trace", 64 << 20, inbound, slog.DiscardHandler},
+		{"no-trace", 0, inbound, slog.DiscardHandler},
+		{"outbound", 64 << 20, outbound, slog.DiscardHandler},
+		{"logged", 64 << 20, inbound, slog.NewTextHandler(io.Discard, nil)},
 	} {
-		b.Run(variant.name, func(b *testing.B) { wholeCalls(b, variant.trace, variant.config) })
+		b.Run(variant.name, func(b *testing.B) { wholeCalls(b, variant.trace, variant.config, variant.log) })
 	}
 }
 
-func wholeCalls(b *testing.B, trace int, text string) {
+func wholeCalls(b *testing.B, trace int, text string, log slog.Handler) {
 	snapshot := buildSnapshot(b, text)
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
 	p := &parties{b: b, stop: stop, now: time.Now(), pace: time.Millisecond, more: b.Loop}
 	records := new(recordCount)
-	edge, err := sip.New(sip.Options{Network: memory{p}, Trunks: snapshot, Records: records, UserAgent: "Trunkline", Trace: trace})
+	edge, err := sip.New(sip.Options{Network: memory{p}, Trunks: snapshot, Records: records, UserAgent: "Trunkline", Trace: trace, Log: slog.New(log)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (c *session) finish(now time.Time) {
 		c.route.Agent.Ended(r.Answer, r.End)
 	}
 	c.countEnd(&r)
-	s.logEnd(c, &r)
+	s.logEnd(now, c, &r)
 	s.ended.add(c)
 	c.forgetInvite()
 	for _, b := range [...][]byte{c.atHand.head, c.caller.open.head, c.callee.open.head} {

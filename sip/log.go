@@ -12,16 +12,22 @@ import (
 	"trunkline/trunks"
 )
 
-// logEnd writes the one line each call gets.
-func (s *shard) logEnd(c *session, r *call.Record) {
-	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
+// logEnd writes the one line each call gets. It hands its attributes to the handler itself: a Logger would box each of them, and
+// look up a source line that no handler of ours shows.
+func (s *shard) logEnd(now time.Time, c *session, r *call.Record) {
+	ctx, handler := context.Background(), s.log.Handler()
+	if !handler.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	s.log.Info("call ended",
-		"call", string(c.id[:]), "direction", c.direction.String(), "trunk", c.trunkName(),
-		"caller", maskNumber(c.number), "called", maskNumber(c.called),
-		"outcome", r.Outcome.String(), "ended_by", r.EndedBy.String(), "code", r.Code, "cause", r.Cause.String(), "refusal", c.refusal.String(),
-		"duration", r.Duration().Round(time.Millisecond))
+	var masked [maskedSize]byte
+	line := slog.NewRecord(now, slog.LevelInfo, "call ended", 0)
+	line.AddAttrs(
+		slog.String("call", string(c.id[:])), slog.String("direction", c.direction.String()), slog.String("trunk", c.trunkName()),
+		slog.String("caller", string(appendMasked(masked[:0], c.number))), slog.String("called", string(appendMasked(masked[:0], c.called))),
+		slog.String("outcome", r.Outcome.String()), slog.String("ended_by", r.EndedBy.String()), slog.Uint64("code", uint64(r.Code)),
+		slog.String("cause", r.Cause.String()), slog.String("refusal", c.refusal.String()),
+		slog.Duration("duration", r.Duration().Round(time.Millisecond)))
+	_ = handler.Handle(ctx, line) // a log that fails has nobody to tell
 }
 
 func (c *session) trunkName() string {
@@ -62,14 +68,17 @@ func (s *shard) logNoSocket(c *session, t target) {
 		"call", string(c.id[:]), "transport", t.proto.String(), "target", t.addr.String())
 }
 
-// maskNumber keeps the ends of a number, for logs.
-func maskNumber(b []byte) string {
-	if len(b) <= 6 {
-		return string(b)
+// appendMasked appends a number of which only the ends are shown, for logs.
+func appendMasked(b, number []byte) []byte {
+	at := len(b)
+	b = append(b, number...)
+	if len(number) > 6 {
+		for i := at + 4; i < len(b)-2; i++ {
+			b[i] = '*'
+		}
 	}
-	out := append([]byte(nil), b...)
-	for i := 4; i < len(out)-2; i++ {
-		out[i] = '*'
-	}
-	return string(out)
+	return b
 }
+
+// maskedSize is what a number usually takes, generously.
+const maskedSize = 32
