@@ -68,6 +68,10 @@ func TestRoundTripByReports(t *testing.T) {
 	if got := took(); got < 79*time.Millisecond || got > 81*time.Millisecond {
 		t.Errorf("an impossible report made it %s", got)
 	}
+	callee.reports(report(0xabcd_1234, 65536/2+65), at(10+500)) // a millisecond too long, by the grain of its clock
+	if got := took(); got <= 0 || got > time.Millisecond {
+		t.Errorf("a round trip shorter than the party's clock can tell is %s", got)
+	}
 	// A sender report of the party itself carries reception reports too.
 	callee.reports(marshal(&rtcp.SenderReport{SSRC: 2, Reports: []rtcp.ReceptionReport{{SSRC: 1, LastSenderReport: 0xabcd_1234}}}), at(10+40))
 	if got := took(); got < 39*time.Millisecond || got > 41*time.Millisecond {
