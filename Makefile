@@ -32,16 +32,17 @@ format:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 
-# The system tests measure time against real peers: they come last and have the machine to themselves.
+# The system tests measure time against real peers: they come last and have the machine to themselves. Those that may run side by side
+# mostly wait for phones to talk.
 test: format ## Format, vet, and every test, with real peers where they are installed
 	$(GO) vet -tags '$(TAGS)' $(PACKAGES)
 	@status=0; \
 	$(GO) test -tags '$(TAGS)' -timeout $(TIMEOUT) $$($(GO) list $(PACKAGES) | grep -v '^$(PEERS)$$') || status=1; \
-	$(GO) test -tags '$(TAGS)' -timeout $(TIMEOUT) $(PEERS) || status=1; \
+	$(GO) test -tags '$(TAGS)' -timeout $(TIMEOUT) -parallel 4 $(PEERS) || status=1; \
 	exit $$status
 
 interop: ## The interop tests alone, and docs/interop.md made from them; every peer must be installed
-	CI=true $(GO) test -tags '$(TAGS)' -count 1 -timeout $(TIMEOUT) -run '^TestLab' $(PEERS) -update
+	CI=true $(GO) test -tags '$(TAGS)' -count 1 -timeout $(TIMEOUT) -parallel 4 -run '^TestLab' $(PEERS) -update
 
 check: format ## What a commit must pass: gofmt, vet, staticcheck, go fix, tests with -race
 	$(GO) vet -tags '$(TAGS)' $(PACKAGES)

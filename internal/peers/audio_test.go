@@ -32,7 +32,6 @@ func TestBaresipAudio(t *testing.T) {
 	Need(t, "baresip")
 	for _, test := range []struct{ transport, codec string }{{"udp", "PCMU"}, {"tcp", "PCMU"}, {"tls", "PCMU"}, {"udp", "PCMA"}} {
 		t.Run(test.transport+" "+test.codec, func(t *testing.T) {
-			t.Parallel()
 			// baresip's media leave from the address that the kernel prefers towards the edge, whatever it describes.
 			app := FreePort(t, EdgeHost)
 			listen := app

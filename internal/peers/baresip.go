@@ -32,6 +32,7 @@ type Baresip struct {
 	Hertz     int        // tone it plays; zero: 400
 	Codecs    string     // as "PCMA/8000/1"; empty: PCMU, then PCMA
 	Answer    string     // "auto", "early" for a 183 with media before the 200, or "manual"; empty: auto
+	Mute      bool       // it sends no RTP at all
 	Secure    bool       // it offers SRTP with keys in the description, and takes nothing else
 	Authority *Authority // signs its certificate, and is trusted; nil: no TLS
 }
@@ -100,12 +101,16 @@ func modules(t testing.TB) string {
 
 func (b Baresip) config(t testing.TB, dir string, control netip.AddrPort) string {
 	media := phoneMedia()
+	source := "aufile," + filepath.Join(dir, "tone.wav")
+	if b.Mute {
+		source = "aubridge,nothing" // a bridge that nobody feeds
+	}
 	return fmt.Sprintf(`poll_method epoll
 sip_listen %[1]s
 call_local_timeout 120
 call_max_calls 8
 net_interface %[8]s
-audio_source aufile,%[2]s
+audio_source %[2]s
 audio_player aubridge,sink
 audio_alert aubridge,alert
 snd_path %[3]s
@@ -128,7 +133,7 @@ module_app ctrl_tcp.so
 ctrl_tcp_listen %[7]s
 ring_aufile none
 ringback_aufile none
-%[9]s`, b.Listen, filepath.Join(dir, "tone.wav"), dir, media, media+phonePorts-1, modules(t), control, b.Listen.Addr(), b.security(t, dir))
+%[9]s`, b.Listen, source, dir, media, media+phonePorts-1, modules(t), control, b.Listen.Addr(), b.security(t, dir))
 }
 
 // security is what TLS needs. Certificate and key stand in one file.
@@ -196,6 +201,9 @@ func (p *Phone) Accept() { p.command("accept", "") }
 // Hold puts its call on hold, Resume takes it up again.
 func (p *Phone) Hold()   { p.command("hold", "") }
 func (p *Phone) Resume() { p.command("resume", "") }
+
+// Reinvite offers the other party of its call the same once more.
+func (p *Phone) Reinvite() { p.command("reinvite", "") }
 
 // Transfer asks the other party of its call to call somebody else: a REFER.
 func (p *Phone) Transfer(to string) { p.command("transfer", to) }

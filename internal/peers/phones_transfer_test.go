@@ -20,16 +20,16 @@ const (
 // threePhones is two phones and a third one behind the carrier, whose switch leads called numbers to the one and the other.
 func threePhones(t *testing.T, o phoneOptions) (*phones, *Phone) {
 	t.Helper()
-	carrierAt, third := FreePort(t, CarrierHost), FreePort(t, CarrierHost)
-	o.carrier.Listen = carrierAt
+	third := FreePort(t, CarrierHost)
+	o.carrierLine = &Line{Phones: map[string]netip.AddrPort{thirdNumber: third}}
 	p := startPhones(t, o)
-	(&Line{At: p.stage.carrier, Edge: p.udp, Phones: map[string]netip.AddrPort{"": carrierAt, thirdNumber: third}}).Start(t)
 	return p, p.start(t, Baresip{Listen: third, Transport: "udp", User: thirdNumber, Hertz: toneOfThird, Secure: o.carrier.Secure})
 }
 
 // TestLabPhonesBlindTransfer: one phone refers the other to a third one. The two that are left hear each other, and the third phone's tone
 // comes in the place of the one that has gone.
 func TestLabPhonesBlindTransfer(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name             string
 		byCarrier, rekey bool
@@ -73,6 +73,7 @@ func TestLabPhonesBlindTransfer(t *testing.T) {
 
 // TestLabPhonesAttendedTransfer: the agent's phone talks to the caller, then to a third phone, and joins the two.
 func TestLabPhonesAttendedTransfer(t *testing.T) {
+	t.Parallel()
 	p, third := threePhones(t, phoneOptions{})
 	p.call(t, p.carrier)
 	p.talk(t)
