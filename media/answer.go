@@ -45,6 +45,8 @@ func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
 			// What the answerer itself sends was a guess until now, the offer's first format; the formats of an answer are those
 			// both will use, the preferred one first. RFC 3264 §6.1.
 			b.tune(s, from, given.kind, d.sections[i].own)
+			s.describeDigits(from, d.sections[i].events.list())
+			b.convert(s)
 		}
 	}
 	return rewrite(dst, sdp, &d, &show, &b.parties[to].origin, b.relay.seed), nil
@@ -91,12 +93,12 @@ func (b *Bridge) match(d *description, to Side, show *disguise) *Error {
 			continue
 		}
 		section.guard.ends, section.guard.in.key = s.proposal.guard.ends, theirs
-		if section.kind != kindOpaque && !b.readFormats(section, to.Other(), s.proposal.numbers) {
+		if section.kind != kindOpaque && !b.readFormats(section, to.Other(), s.proposal.numbers, b.spell(section, to.Other(), s.digits.offered(), true)) {
 			refusal = errNoCodec
 			continue
 		}
 		fitting++
-		line.formats = section.show
+		line.formats, line.events = section.show, section.events
 		line.rtp, line.rtcp = s.ports(to, true)
 		line.mux = s.proposal.mux && (section.mux || section.muxOnly)
 		if line.mux {

@@ -41,6 +41,8 @@ type Bridge struct {
 	pending  bool // the last offer has no answer yet
 	answered bool // there has been an answer: offers wait for theirs
 	closed   bool
+
+	inbox *inbox // nil while no party speaks of digits by INFO
 }
 
 // Terms are how the party on a side is met. The zero value knows nothing of it and wants nothing of it.
@@ -49,6 +51,7 @@ type Terms struct {
 	Latch      Latch      // how far its packets' source may differ from what its description says
 	Codecs     Codecs     // those it may use, in both directions; empty = any
 	SRTP       SRTP       // how its RTP is protected
+	DTMF       DTMF       // how it speaks of digits
 }
 
 // party is what the bridge knows of one side.
@@ -73,6 +76,7 @@ type stream struct {
 	srtp     [2]bool     // the party has SRTP that ends at us, by the last answer
 	ends     bool        // SRTP ends at us, by the last answer
 	past     [2]Flow     // what flowed on earlier paths
+	digits   *conversion // nil while neither party speaks of digits by INFO
 }
 
 // proposal is one m= line of an offer until its answer applies it.
@@ -133,6 +137,7 @@ func (b *Bridge) Replace(side Side, local netip.Addr) error {
 		if s.path == nil {
 			continue
 		}
+		s.digits.forget(side, s.path.sides[side].rtp)
 		old := s.path.sides[side]
 		if err := b.relay.replaceEnd(s.path, side, local, next.route(s.proposal.kind, s.proposal.codec)); err != nil {
 			return err
@@ -210,11 +215,12 @@ func (b *Bridge) dropPath(s *stream) {
 	if s.path == nil {
 		return
 	}
+	s.digits.stop()
 	b.relay.closePath(s.path)
 	for side := range s.past {
 		s.path.sides[side].flow(&s.past[side], b.relay.start)
 	}
-	s.path, s.rings = nil, nil
+	s.path, s.rings, s.digits = nil, nil, nil
 }
 
 // read describes a description and sums it, so that a repeated one can be told.

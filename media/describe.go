@@ -55,6 +55,7 @@ type section struct {
 	numbers    numbering // with this description booked
 	show       []format  // what to show instead of formats; nil = it stands as it is
 	guard      protection
+	events     *shownEvents // where one party speaks of digits by INFO; nil: there is nothing to know
 }
 
 // codec is what the first format of an m= line and its telephone-event are.

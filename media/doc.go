@@ -11,10 +11,13 @@
 // m= line, two or four; a route, immutable, says whom a plug listens to and where its party wants packets. The call's
 // goroutine publishes routes by what descriptions say, the jack's reader by what packets say, each by one atomic swap.
 //
+// Where one party speaks of digits by INFO and the other by telephone-event, a plug has a converter, with a mutex of its own and at
+// most one timer: a player, or a listener. All other plugs compare one pointer with nil.
+//
 // Decisions (what a description becomes, which packet source is believed, what was lost) are functions without
 // sockets, clocks or logs; relay.go and the engines in the poll files are the shell around them. A packet costs no
 // allocation, no lock and no log line.
 //
 // With [EngineNone] there are no sockets: descriptions and ports work as ever, ports and session ids come in a fixed
-// order, and nothing flows. That is for tests of signalling in a synctest bubble.
+// order, and nothing flows but what [Relay.Inject] puts in and Options.Outlet takes out. That is for tests of signalling in a synctest bubble.
 package media

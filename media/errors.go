@@ -24,6 +24,9 @@ var (
 	errNotSecured   = &Error{488, "Not Acceptable Here", "srtp_required"}
 	errNoOffer      = &Error{500, "Server Internal Error", "answer_without_offer"}
 	errClosed       = &Error{500, "Server Internal Error", "bridge_closed"}
+	errNoDigits     = &Error{488, "Digits Cannot Be Played Now", "dtmf_not_taken"}
+	errNoSuchDigit  = &Error{488, "Digit Not Known To The Other Party", "dtmf_event"}
+	errManyDigits   = &Error{500, "Too Many Digits", "dtmf_queue"}
 	errNoLocal      = &Error{500, "Server Internal Error", "no_local_address"}
 	errExhausted    = &Error{503, "Service Unavailable", "ports_exhausted"}
 	errNoSockets    = &Error{503, "Service Unavailable", "sockets_exhausted"}

@@ -15,6 +15,7 @@ type format struct {
 	label  codecName
 	codec  uint64 // sum of name, clock and channels: equal for what is the same codec
 	keep   bool   // filter's own
+	ours   bool   // we describe it, whatever the party says of its number
 }
 
 // isEvent tells of telephone-event (RFC 4733), isNoise of comfort noise (RFC 3389): companions of a codec with their clock.

@@ -50,6 +50,8 @@ type engine interface {
 	lanes() int
 	// open binds both jacks, whose local addresses are set, and begins to read; or it opens neither. It does not block.
 	open(lane int, p *pair) openResult
+	// write sends a packet of ours, for any goroutine.
+	write(j *jack, to *route, packet []byte) bool
 	// close frees the jacks. With keeps() it is called by the lane's reader only, else by anyone.
 	close(p *pair)
 	// keeps tells whether jacks are worth keeping between calls.
@@ -83,13 +85,3 @@ const (
 	noSockets            // the process or the machine has no more
 	noAddress            // the local address is not ours
 )
-
-// noEngine counts ports and opens nothing.
-type noEngine struct{}
-
-func (noEngine) lanes() int                 { return 1 }
-func (noEngine) open(int, *pair) openResult { return opened }
-func (noEngine) close(*pair)                {}
-func (noEngine) keeps() bool                { return false }
-func (noEngine) stop()                      {}
-func (noEngine) threads() int               { return 0 }

@@ -18,14 +18,15 @@ const (
 // and the packet reader publish new ones in its place (latch.go and bridge.go make them), and each packet sees one whole route.
 type route struct {
 	// These are read for every packet and stand together, so that they share a cache line.
-	source netip.AddrPort // whom we listen to; invalid = nobody yet
-	codec  codec          // of what the party sends
-	types  *renumber      // what becomes of the payload types it sends; nil = nothing
-	kind   kind
-	trust  trust   // why we listen to the source
-	open   bool    // dest is valid
-	unseal *sealer // opens what the party sends; nil = it is plain, or not ours to open
-	seal   *sealer // protects what the party is sent; nil = it stays as it is
+	source    netip.AddrPort // whom we listen to; invalid = nobody yet
+	codec     codec          // of what the party sends
+	types     *renumber      // what becomes of the payload types it sends; nil = nothing
+	kind      kind
+	trust     trust     // why we listen to the source
+	open      bool      // dest is valid
+	unseal    *sealer   // opens what the party sends; nil = it is plain, or not ours to open
+	seal      *sealer   // protects what the party is sent; nil = it stays as it is
+	converter converter // of what the party sends; nil = it passes
 
 	dest   netip.AddrPort // where packets to the party go; invalid = nowhere
 	wire   sockaddr       // dest as the kernel wants it, if the engine is raw

@@ -31,7 +31,7 @@ func (b *Bridge) Offer(from Side, sdp, dst []byte) ([]byte, error) {
 	for i := range d.sections[:d.count] {
 		section, s, line := &d.sections[i], b.streams[i], &show.lines[i]
 		s.propose(section, d.count > 1)
-		line.disabled, line.formats = section.port == 0, section.show
+		line.disabled, line.formats, line.events = section.port == 0, section.show, section.events
 		line.mux = section.mux || section.muxOnly
 		if line.rtp, line.rtcp = s.ports(to, s.proposal.wanted); line.rtp != 0 && s.proposal.guard.ends {
 			s.proposal.guard.offerCrypto(line, section, s.ring(to))
@@ -68,11 +68,11 @@ func (b *Bridge) offerFormats(from Side, d *description) *Error {
 			}
 		}
 		var err *Error
-		if section.guard, err = section.protect(b.parties[from].terms.SRTP, to); err != nil {
+		if section.guard, err = section.protect(b.parties[from].terms.SRTP, to, b.converts()); err != nil {
 			section.kind, refusal = kindRefused, err
 			continue
 		}
-		if !b.readFormats(section, from, known) {
+		if !b.readFormats(section, from, known, b.spell(section, from, nil, false)) {
 			section.kind, refusal = kindRefused, errNoCodec
 		}
 	}
@@ -83,18 +83,29 @@ func (b *Bridge) offerFormats(from Side, d *description) *Error {
 }
 
 // readFormats notes the formats of a line that the other party may be shown, and books them; it is false if there are none.
-func (b *Bridge) readFormats(s *section, from Side, known numbering) bool {
+func (b *Bridge) readFormats(s *section, from Side, known numbering, how spelling) bool {
 	var room [maxFormats]format
 	list, whole := s.readFormats(room[:0])
+	if how.add {
+		how.used.note(list)
+	}
 	by, to := b.parties[from].terms.Codecs, b.parties[from.Other()].terms.Codecs
 	if len(by)+len(to) > 0 && string(s.media) == "audio" {
 		if list, whole = filter(list, by, to), true; len(list) == 0 {
 			return false
 		}
 	}
+	if how.drop {
+		if list, whole = withoutEvents(list), true; len(list) == 0 {
+			return false
+		}
+		if how.add {
+			list = how.addEvents(list)
+		}
+	}
 	s.own, s.numbers = codecOf(list), known
 	s.shown = s.own
-	if !whole {
+	if !whole && !how.hide {
 		return true // there is something strange about it: it crosses as it is
 	}
 	if !s.sealed() { // the header of SRTP is authenticated end to end
@@ -103,7 +114,15 @@ func (b *Bridge) readFormats(s *section, from Side, known numbering) bool {
 	if event := find(list, s.own.event); event >= 0 {
 		s.shown.event = list[event].shown
 	}
-	if !s.written(list) {
+	if how.add || how.hide {
+		s.noteEvents(list, how)
+	}
+	if how.hide {
+		if list = withoutEvents(list); len(list) == 0 {
+			return false
+		}
+	}
+	if how.add || !s.written(list) {
 		s.show = slices.Clone(list)
 	}
 	return true
@@ -160,6 +179,7 @@ func (s *stream) propose(section *section, heads bool) {
 		rtp: section.rtp(), rtcp: section.rtcp(), kind: section.kind, codec: section.shown, numbers: section.numbers, guard: section.guard, way: section.direction,
 		wanted: section.relayed(), mux: section.mux || section.muxOnly, media: mediaName(section.media),
 	}
+	s.proposeDigits(section.events)
 	if heads {
 		first, _ := nextField(section.formats)
 		s.proposal.head = string(section.media) + " 0 " + string(section.proto) + " " + string(first)
@@ -203,6 +223,8 @@ func (b *Bridge) applyOffer() {
 			s.media = o.media
 		}
 		b.redescribe(s, b.offerer, o.wanted, changed, o)
+		s.describeDigits(b.offerer, s.digits.offered())
+		b.convert(s)
 	}
 }
 

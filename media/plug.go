@@ -62,13 +62,21 @@ func (p *plug) take(packet []byte, source netip.AddrPort, now time.Duration) (*r
 	default:
 		p.meter.opaque(packet, now)
 	}
+	if r.converter != nil {
+		return r.converter.convert(p, r, packet, what, now)
+	}
+	return p.pass(r.types, packet, what)
+}
+
+// pass readies an accepted packet for the other party, by the payload types that one knows.
+func (p *plug) pass(types *renumber, packet []byte, what packetClass) (*route, []byte) {
 	out := p.other.Load().route.Load()
 	if !out.open {
 		p.drop(packet, NoDestination)
 		return nil, nil
 	}
-	if r.types != nil && what == rtpPacket {
-		r.types.apply(packet)
+	if types != nil && what == rtpPacket {
+		types.apply(packet)
 	}
 	if out.seal != nil && what != opaquePacket {
 		sealed, ok := out.seal.seal(packet, what)
@@ -87,6 +95,11 @@ func (p *plug) drop(packet []byte, why Discard) {
 	if classify(packet, p.route.Load().kind, p.control) == rtcpPacket {
 		return
 	}
+	p.leaveOut(packet)
+}
+
+// leaveOut counts the packet at hand, which was accepted and for which another one leaves, or a word in the signalling.
+func (p *plug) leaveOut(packet []byte) {
 	bump(&p.meter.dropped, 1)
 	bump(&p.meter.droppedBytes, uint64(len(packet)))
 	if p.event {

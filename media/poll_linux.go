@@ -348,6 +348,11 @@ func (p *poller) settleDown(j *jack, user *plug) {
 	}
 }
 
+// write sends by the address, for whether the jack is connected is the poller's to know.
+func (e *rawEngine) write(j *jack, to *route, packet []byte) bool {
+	return sendTo(j.wire.fd, packet, &to.wire) == 0
+}
+
 // bindUDP opens and binds a socket.
 func bindUDP(local netip.AddrPort) (int32, openResult) {
 	family := syscall.AF_INET

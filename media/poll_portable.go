@@ -87,6 +87,11 @@ func (e *portableEngine) read(j *jack) {
 	}
 }
 
+func (e *portableEngine) write(j *jack, to *route, packet []byte) bool {
+	_, err := j.conn.WriteToUDPAddrPort(packet, to.dest)
+	return err == nil
+}
+
 func (e *portableEngine) close(p *pair) {
 	p.rtp.conn.Close()
 	p.rtcp.conn.Close()

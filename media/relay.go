@@ -19,7 +19,7 @@ const (
 	EngineAuto     Engine = iota // raw where it exists, else portable
 	EngineRaw                    // Linux: few threads with epoll and raw system calls
 	EnginePortable               // a goroutine per socket, on package net
-	EngineNone                   // no sockets: ports are counted in a fixed order and nothing flows; for tests in a synctest bubble
+	EngineNone                   // no sockets: ports are counted in a fixed order and nothing flows but by Relay.Inject; for tests in a synctest bubble
 )
 
 // Latch says which packet sources are believed besides the one a description names. RFC 7362 §4 and §5.
@@ -44,6 +44,8 @@ type Options struct {
 	Keep       time.Duration // how long the raw engine keeps a socket open for the next call; 0 = 30 s
 	// Advertise maps a local address to the one descriptions show in its place; an address that is not in it shows as itself.
 	Advertise map[netip.Addr]netip.Addr
+	// Outlet is where packets go with EngineNone, by any goroutine; the slice is good until it returns. nil = nothing flows.
+	Outlet func(from, to netip.AddrPort, packet []byte)
 	// Random makes session ids and the order of ports; nil = unpredictable. With EngineNone, nil = counted from 1.
 	Random func() uint64
 }
@@ -65,6 +67,9 @@ type Relay struct {
 	gone  totals // what flowed on those closed
 
 	strays atomic.Uint64 // packets to ports that no call uses
+
+	replaced [codecs]atomic.Uint64 // telephone-events of ours that left in place of a packet, by its codec
+	inserted atomic.Uint64         // and by themselves
 }
 
 // New makes a relay. No socket or thread exists before the first bridge carries an offer. The error says which option is wrong.
@@ -103,7 +108,7 @@ func New(o Options) (*Relay, error) {
 	}
 	switch {
 	case o.Engine == EngineNone:
-		r.engine = noEngine{}
+		r.engine = &noEngine{clock: r.clock, outlet: o.Outlet, jacks: map[netip.AddrPort]*jack{}}
 	case o.Engine == EngineRaw || o.Engine == EngineAuto && haveRaw:
 		raw, err := newRawEngine(o.Threads, r.clock, r.trim, r.stray)
 		if err != nil {
@@ -160,6 +165,9 @@ func (r *Relay) Close() {
 	r.mu.Lock()
 	for p := r.paths; p != nil; p = p.next {
 		for side := range p.sides {
+			if c := p.sides[side].rtp.route.Load().converter; c != nil {
+				c.stop()
+			}
 			p.sides[side].pair.pullOut()
 			if !r.engine.keeps() {
 				r.engine.close(p.sides[side].pair)

@@ -17,14 +17,15 @@ type disguise struct {
 
 // shownLine is what becomes of one m= line.
 type shownLine struct {
-	rtp, rtcp uint16   // our ports; rtp 0 = the line is refused, rtcp 0 = RTCP comes on the RTP port
-	mux       bool     // a=rtcp-mux may stand
-	proto     string   // to show; empty = it stands
-	crypto    []byte   // a=crypto lines of ours to add
-	rekeyed   bool     // those of the party go
-	formats   []format // to show in place of those it lists; nil = they stand
-	disabled  bool     // the party itself said port 0: its attributes stay
-	head      string   // "audio 0 RTP/AVP 0": what to write if the answer left the line out or made another medium of it
+	rtp, rtcp uint16       // our ports; rtp 0 = the line is refused, rtcp 0 = RTCP comes on the RTP port
+	mux       bool         // a=rtcp-mux may stand
+	proto     string       // to show; empty = it stands
+	crypto    []byte       // a=crypto lines of ours to add
+	events    *shownEvents // formats we have added
+	rekeyed   bool         // those of the party go
+	formats   []format     // to show in place of those it lists; nil = they stand
+	disabled  bool         // the party itself said port 0: its attributes stay
+	head      string       // "audio 0 RTP/AVP 0": what to write if the answer left the line out or made another medium of it
 }
 
 // origin is what makes our o= lines: constant per leg except the version. RFC 3264 §5 and §8.
@@ -71,7 +72,7 @@ func rewrite(dst, sdp []byte, d *description, w *disguise, o *origin, seed mapha
 		}
 		switch {
 		case line[0] == 'm':
-			dst = appendKeys(dst, w, index)
+			dst = appendOurs(dst, w, index)
 			if index++; index == w.count {
 				return seal(dst, versionAt, versionEnd, o, seed) // more lines than were offered
 			}
@@ -92,7 +93,7 @@ func rewrite(dst, sdp []byte, d *description, w *disguise, o *origin, seed mapha
 	if !timed {
 		dst = append(dst, "t=0 0\r\n"...)
 	}
-	dst = appendKeys(dst, w, index)
+	dst = appendOurs(dst, w, index)
 	for index++; index < w.count; index++ { // fewer lines than were offered
 		dst = append(append(append(dst, "m="...), w.lines[index].head...), "\r\n"...)
 		if !d.connection.IsValid() {
@@ -175,7 +176,7 @@ func appendFormatLine(dst, value []byte, shown []format) []byte {
 		return append(append(append(dst, "a="...), value...), "\r\n"...)
 	}
 	at := find(shown, uint8(number))
-	if at < 0 {
+	if at < 0 || shown[at].ours {
 		return dst
 	}
 	dst = append(append(append(dst, "a="...), name...), ':')
@@ -192,10 +193,13 @@ func appendFormatLine(dst, value []byte, shown []format) []byte {
 	return append(append(dst, parameters...), "\r\n"...)
 }
 
-// appendKeys ends the lines of a medium with our keys.
-func appendKeys(dst []byte, w *disguise, index int) []byte {
+// appendOurs ends the lines of a medium with our formats and keys.
+func appendOurs(dst []byte, w *disguise, index int) []byte {
 	if index < 0 || w.lines[index].rtp == 0 {
 		return dst
+	}
+	if events := w.lines[index].events; events != nil {
+		dst = append(dst, events.lines...)
 	}
 	return append(dst, w.lines[index].crypto...)
 }

@@ -134,8 +134,9 @@ type protection struct {
 	out  bool       // the other party is offered SRTP
 }
 
-// protect decides about a line of an offer. The error says why it cannot be carried.
-func (s *section) protect(by, to SRTP) (p protection, err *Error) {
+// protect decides about a line of an offer. Where digits are converted SRTP ends here, for its packets have to be read and written.
+// The error says why the line cannot be carried.
+func (s *section) protect(by, to SRTP, converts bool) (p protection, err *Error) {
 	if s.kind == kindOpaque {
 		return p, nil
 	}
@@ -150,7 +151,8 @@ func (s *section) protect(by, to SRTP) (p protection, err *Error) {
 		return p, errNotSecured
 	}
 	p.out = to == SRTPSDES || to == SRTPPass && secured
-	p.ends = (by != SRTPPass || to != SRTPPass) && (secured || p.out)
+	opens := by != SRTPPass || to != SRTPPass || converts && string(s.media) == "audio"
+	p.ends = opens && (secured || p.out)
 	if p.ends && secured {
 		var ok bool
 		if p.in, ok = s.crypto(func(cryptoLine) bool { return true }); !ok {

@@ -140,6 +140,14 @@ func (r *Relay) totals() totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sum := r.gone
+	inserted := r.inserted.Load()
+	sum.sent[codecEvent].packets += inserted
+	sum.sent[codecEvent].bytes += eventPacket * inserted
+	for name := range r.replaced {
+		replaced := r.replaced[name].Load() // before the packets it is a part of
+		sum.sent[name].packets -= replaced
+		sum.sent[codecEvent].packets += replaced
+	}
 	for p := r.paths; p != nil; p = p.next {
 		for side := range p.sides {
 			sum.add(p.sides[side].rtp)
