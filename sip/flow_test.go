@@ -63,10 +63,11 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 			shown[l.Addr.Addr()] = netip.MustParseAddrPort(l.SentBy).Addr()
 		}
 		e.relay, err = media.New(media.Options{Engine: media.EngineNone, Advertise: shown,
-			PortLow: int(cfg.Media.Ports.First), PortHigh: int(cfg.Media.Ports.Last)})
+			PortLow: int(cfg.Media.Ports.First), PortHigh: int(cfg.Media.Ports.Last), Outlet: net.FromRelay})
 		if err != nil {
 			t.Fatal(err)
 		}
+		net.ToRelay = e.relay.Inject
 		o.Media = e.relay
 	}
 	if *verbose {

@@ -22,6 +22,7 @@ type Endpoint struct {
 	// Guarded by network.mu.
 	queue []Arrival
 	mode  mode
+	phone phone
 }
 
 // Arrival is a message of the edge at an endpoint.
@@ -91,6 +92,7 @@ func (e *Endpoint) send(r route, b []byte) (route, error) {
 	n := e.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	e.phone.own.read(b)
 	if r.from != e.Addr && n.hosts[r.from] == nil {
 		n.hosts[r.from] = e // answers to it come back here
 	}

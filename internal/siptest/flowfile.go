@@ -374,6 +374,9 @@ var directives = map[string][2]int{
 	"break":     {1, 1}, // PARTY
 	"edge":      {1, 2}, // reload PART | drain
 	"set":       {2, 2}, // NAME VALUE
+	"press":     {2, 4}, // PARTY KEYS [DURATION] [noends]
+	"talk":      {2, 2}, // PARTY DURATION
+	"hear":      {2, 2}, // PARTY KEYS|nothing
 }
 
 func (s *step) parseDirective(words []string) error {

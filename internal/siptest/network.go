@@ -33,6 +33,9 @@ type Network struct {
 	// first. Set it before the edge runs.
 	Dispatch func(b []byte) (shard int)
 
+	// ToRelay carries an RTP packet to the edge's media relay, which may overwrite it; nil: there is none.
+	ToRelay func(at, from netip.AddrPort, packet []byte)
+
 	// Names is what host names of the configuration stand for.
 	Names trunks.Names
 
@@ -266,6 +269,7 @@ func (n *Network) deliver(e *Endpoint, a Arrival) {
 	if lost {
 		return
 	}
+	e.phone.edge.read(a.Bytes)
 	a.At = time.Now().Add(n.latency + r.delay)
 	for range 1 + r.copies {
 		e.queue = insert(e.queue, a, func(x Arrival) time.Time { return x.At })

@@ -124,6 +124,8 @@ func (s *script) direct(step step) error {
 		return s.addFault("delay", d, args[2:])
 	case "edge":
 		return s.command(args[1:])
+	case "press", "talk", "hear":
+		return s.media(args)
 	default:
 		p := s.parties[args[1]]
 		if p == nil {
