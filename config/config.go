@@ -213,6 +213,7 @@ type PartyMedia struct {
 	Codecs []string `yaml:"codecs"` // encoding names, the preferred one first; empty: any, in the order offered
 	SRTP   SRTP     `yaml:"srtp"`   // how its RTP is protected
 	Latch  Latch    `yaml:"latch"`  // which sources of RTP are believed besides the one its description names
+	DTMF   DTMF     `yaml:"dtmf"`   // how it speaks of digits
 }
 
 // Health is how a trunk is found to be down.
@@ -352,6 +353,7 @@ type (
 	VonageAuth    string
 	SRTP          string
 	WhenSpent     string
+	DTMF          string
 )
 
 const (
@@ -428,4 +430,7 @@ const (
 	LatchAuto   Latch = "auto"   // the first source if the party seems to be behind a NAT, else as strict
 	LatchStrict Latch = "strict" // the described host or the one its SIP comes from, on any port
 	LatchAny    Latch = "any"    // the first source, whoever it is
+
+	DTMFPass DTMF = "pass" // as the other side does: telephone-event and INFO cross
+	DTMFInfo DTMF = "info" // by SIP INFO alone; the edge makes telephone-events (RFC 4733) of it and back
 )

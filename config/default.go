@@ -79,7 +79,7 @@ func DefaultTrunk() Trunk {
 	}
 }
 
-var defaultPartyMedia = PartyMedia{Codecs: []string{}, SRTP: SRTPPass, Latch: LatchAuto}
+var defaultPartyMedia = PartyMedia{Codecs: []string{}, SRTP: SRTPPass, Latch: LatchAuto, DTMF: DTMFPass}
 
 // failoverAfter leaves room for an INVITE and three repetitions of it with a T1 of 500 ms.
 const failoverAfter = Duration(4 * time.Second)

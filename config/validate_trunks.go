@@ -232,6 +232,9 @@ func (l *loader) validatePartyMedia(path string, m PartyMedia) {
 			l.bad(key, "%s is listed already, as codecs[%d]", name, first)
 		}
 	}
+	if m.DTMF == DTMFInfo && !l.config.Media.Relay {
+		l.badAllowed(path+".dtmf", "", "info needs media.relay, for it changes the packets")
+	}
 }
 
 func (l *loader) validateDestination(path string, d Destination, seen map[URI]int, i int) {

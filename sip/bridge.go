@@ -18,7 +18,7 @@ func (c *session) openMedia() {
 		return
 	}
 	c.bridge = relay.Bridge(c.shard.mediaAddress(c.caller.flow), netip.Addr{})
-	c.bridge.Peer(media.Caller, c.caller.terms())
+	c.meet(media.Caller, c.caller.terms())
 	c.watchMedia(c.shard.port.Now())
 }
 
@@ -31,7 +31,7 @@ func (l *leg) terms() media.Terms {
 	case l.agent != nil:
 		m = l.agent.Media
 	}
-	return media.Terms{Signalling: l.flow.Remote.Addr(), Latch: latches[m.Latch], Codecs: m.Codecs, SRTP: protections[m.SRTP]}
+	return media.Terms{Signalling: l.flow.Remote.Addr(), Latch: latches[m.Latch], Codecs: m.Codecs, SRTP: protections[m.SRTP], DTMF: dtmfWays[m.DTMF]}
 }
 
 var latches = map[config.Latch]media.Latch{
@@ -42,6 +42,8 @@ var protections = map[config.SRTP]media.SRTP{
 	config.SRTPPass: media.SRTPPass, config.SRTPOff: media.SRTPOff, config.SRTPSDES: media.SRTPSDES,
 }
 
+var dtmfWays = map[config.DTMF]media.DTMF{config.DTMFPass: media.DTMFPass, config.DTMFInfo: media.DTMFInfo}
+
 // replaceMedia gives the callee's side of the bridge to the target of an attempt.
 func (c *session) replaceMedia() error {
 	if c.bridge == nil {
@@ -50,8 +52,16 @@ func (c *session) replaceMedia() error {
 	if err := c.bridge.Replace(media.Callee, c.shard.mediaAddress(c.callee.flow)); err != nil {
 		return err
 	}
-	c.bridge.Peer(media.Callee, c.callee.terms())
+	c.meet(media.Callee, c.callee.terms())
 	return nil
+}
+
+// meet tells the bridge how the party on a side is met.
+func (c *session) meet(side media.Side, t media.Terms) {
+	c.bridge.Peer(side, t)
+	if t.DTMF == media.DTMFInfo {
+		c.listenForDigits()
+	}
 }
 
 // settle tells the bridge that the last answer is final: what it does not use is
@@ -78,15 +88,21 @@ func (s *shard) mediaAddress(f transport.Flow) netip.Addr {
 func (c *session) closeMedia() {
 	c.shard.wheel.Stop(&c.silence)
 	if c.bridge != nil {
-		c.stats = c.bridge.Stats()
-		c.bridge.Close()
-		c.bridge = nil
+		c.endBridge()
 	}
 	c.giveTrunkBack()
 	if c.onAgent {
 		c.onAgent = false
 		c.route.Agent.Release()
 	}
+}
+
+// endBridge ends the bridge and keeps its statistics.
+func (c *session) endBridge() {
+	c.stats = c.bridge.Stats()
+	c.bridge.Close()
+	c.countLostDigits()
+	c.bridge = nil
 }
 
 // mediaStats sums what came from a side over all its streams.

@@ -22,6 +22,7 @@ type counters struct {
 	panics      uint64
 	orphans     uint64 // 2xx of calls that were over, ACKed and ended
 	ignored     uint64 // events without a place in their call's state
+	digits      [digitWays][digitOutcomes]uint64
 	waited      histogram
 }
 

@@ -60,6 +60,7 @@ func (c *session) finish(now time.Time) {
 	s.wheel.Stop(&c.joining)
 	c.leaveQueue()
 	c.closeMedia()
+	c.dropDigits()
 	r := c.machine.Record()
 	if s.edge.options.Records != nil && c.otherShard == 0 && !isLoop(c.caller.flow) { // those two calls are one's own
 		s.edge.options.Records.Record(c.callRecord(&r))

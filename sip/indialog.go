@@ -114,6 +114,8 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 	case call.UPDATE:
 		other := c.leg(side.Other())
 		ev.NoUpdate = !other.update && !other.joint.up
+	case call.INFO:
+		ev.Digit = c.playsDigit(side)
 	case call.REFER:
 		ev.Pass = l.transfers() == config.TransferPass
 	case call.NOTIFY: // of the subscription that a REFER passed the other way has made
@@ -453,6 +455,7 @@ func (c *session) answered(now time.Time, p *pending, ev call.Event) {
 	c.shard.giveBack(held.from.head)
 	if held.method != call.INVITE {
 		c.remove(held.serial)
+		c.digitAnswered(now, held, ev)
 		return
 	}
 	if kept := c.request(held.serial); kept != nil {

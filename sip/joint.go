@@ -3,6 +3,7 @@ package sip
 import (
 	"time"
 
+	"trunkline/media"
 	"trunkline/sip/call"
 	"trunkline/sip/transaction"
 	"trunkline/sip/wire"
@@ -38,6 +39,7 @@ type delivery struct {
 	method  wire.Method // of a request
 	offer   bool        // the request carries an offer
 	nothing bool        // no message is at hand
+	digit   media.Digit
 }
 
 type deliveryKind uint8
@@ -48,6 +50,7 @@ const (
 	deliverAnswer                      // the final response to a request towards the joint side
 	deliverJoin                        // the target has answered: offer it to the party
 	deliverUp                          // the party has taken it
+	deliverDigit                       // to be said to the party that the joint side talks to
 )
 
 // deliver puts something done to the joint side where it takes effect.
@@ -103,7 +106,10 @@ func (c *session) take(now time.Time, d delivery) {
 			}
 		}
 		c.step(now, d.ev)
+	case deliverDigit:
+		c.sayDigit(now, d.ev.Side.Other(), d.digit)
 	case deliverRequest:
+		d.ev.Digit = d.ev.Method == call.INFO && c.playsDigit(d.ev.Side)
 		c.atHand = opened{method: d.method, offer: d.offer, joint: d.serial, session: l.session}
 		c.step(now, d.ev)
 		c.leave()
@@ -193,9 +199,7 @@ func (c *session) up(now time.Time, side call.Side) {
 	}
 	l.joint.up = true
 	if l.joint.theirs && c.bridge != nil {
-		c.stats = c.bridge.Stats()
-		c.bridge.Close()
-		c.bridge = nil
+		c.endBridge()
 	}
 }
 
@@ -222,5 +226,5 @@ func (c *session) inheritMedia(side call.Side, from *session, fromSide call.Side
 		c.bridge.Inherit(mediaSide(side), from.bridge, mediaSide(fromSide))
 		terms.SRTP = from.bridge.Protection(mediaSide(fromSide))
 	}
-	c.bridge.Peer(mediaSide(side), terms)
+	c.meet(mediaSide(side), terms)
 }

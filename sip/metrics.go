@@ -51,6 +51,7 @@ var (
 	panicsDesc       = describe("sip_panics_total", "Calls that were ended by a bug.")
 	orphansDesc      = describe("sip_late_answers_total", "2xx that came when their call was over; they were ACKed and ended.")
 	restingDesc      = describe("sip_servers_resting", "Servers tried only after others, because they failed lately or asked for time.")
+	digitsDesc       = describe("dtmf_digits_total", "Digits between SIP INFO and telephone-event (RFC 4733), where media.dtmf of one side is info.", "direction", "outcome")
 	tollUsedDesc     = describe("toll_used_seconds", "Answered time of outbound calls today, of agents and organizations with a toll, calls in progress included.", "payer", "name")
 	tollLimitDesc    = describe("toll_limit_seconds", "minutes_per_day of the toll.", "payer", "name")
 	tollRefusalsDesc = describe("toll_refusals_total", "Calls that the toll did not allow.", "payer", "name")
@@ -68,7 +69,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{attemptsDesc, resultsDesc, finalsDesc, callsDesc, limitDesc, postDialDesc, answerDesc,
 		failureDesc, durationDesc, disconnectDesc, noMediaDesc, mediaTimeoutsDesc, mosDesc, lossDesc, jitterDesc, roundTripDesc, rejectionsDesc, requestsDesc, responsesDesc, repeatsDesc, parseErrorsDesc,
-		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, restingDesc, tollUsedDesc, tollLimitDesc, tollRefusalsDesc, sourceRateDesc, waitedDesc, behindDesc, drainingDesc} {
+		transactionsDesc, lingerDesc, panicsDesc, orphansDesc, digitsDesc, restingDesc, tollUsedDesc, tollLimitDesc, tollRefusalsDesc, sourceRateDesc, waitedDesc, behindDesc, drainingDesc} {
 		out <- d
 	}
 }
@@ -198,6 +199,11 @@ func (t *totals) add(s *shard) {
 	t.panics += c.panics
 	t.orphans += c.orphans
 	t.waited.merge(&c.waited)
+	for way := range c.digits {
+		for outcome, n := range c.digits[way] {
+			t.digits[way][outcome] += n
+		}
+	}
 	for key, k := range c.calls {
 		t.of(key.trunk, key.direction).add(k)
 	}
@@ -275,6 +281,11 @@ func (t *totals) emit(out chan<- prometheus.Metric) {
 	counter(panicsDesc, t.panics)
 	counter(orphansDesc, t.orphans)
 	t.waited.emit(out, waitedDesc)
+	for way := range t.digits {
+		for outcome, n := range t.digits[way] {
+			counter(digitsDesc, n, digitWayNames[way], digitOutcomeNames[outcome])
+		}
+	}
 	t.emitMessages(out)
 }
 

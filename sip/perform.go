@@ -28,6 +28,8 @@ func (c *session) perform(now time.Time, a call.Action) {
 		c.respond(now, a)
 	case call.Relay:
 		c.relay(now, a)
+	case call.Play:
+		c.playDigit(now, a)
 	case call.RelayResponse:
 		c.relayResponse(now, a)
 	case call.Reinvite:

@@ -59,6 +59,7 @@ type session struct {
 	reliable  bool   // its caller takes reliable provisional responses
 	kept      []response
 
+	digits       *digits // to be said to a side by INFO; nil: none were
 	transfer     *transfer
 	subscription subscription
 	refers       int    // REFERs taken
@@ -202,6 +203,9 @@ func (c *session) step(now time.Time, ev call.Event) {
 		}
 		ev = c.next[0]
 		c.next = append(c.next[:0], c.next[1:]...)
+	}
+	if c.digits != nil && outer == nil {
+		c.sayDigits(now)
 	}
 	s.wheel.Start(&c.due, c.machine.NextDeadline())
 	s.current = outer

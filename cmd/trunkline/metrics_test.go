@@ -222,7 +222,7 @@ func writeMetricsPage(t *testing.T, all map[string]metric) {
 	groups := []struct{ prefix, title string }{
 		{"trunkline_call", "Calls"}, {"trunkline_cps", "Pacing"}, {"trunkline_registration", "Registrations"}, {"trunkline_agent_", "Registrations"},
 		{"trunkline_toll", "Guards"}, {"trunkline_source", "Guards"},
-		{"trunkline_sip", "SIP"}, {"trunkline_rtp", "Media"}, {"trunkline_db", "Store"}, {"trunkline_cdr", "Store"},
+		{"trunkline_sip", "SIP"}, {"trunkline_rtp", "Media"}, {"trunkline_dtmf", "Media"}, {"trunkline_db", "Store"}, {"trunkline_cdr", "Store"},
 		{"trunkline_http", "HTTP"}, {"trunkline_provider", "Providers"}, {"trunkline_webhook", "Events and webhooks"}, {"trunkline_events", "Events and webhooks"},
 		{"trunkline_trunk_", "Trunks"}, {"trunkline_probe_", "Probes"}, {"", "Process"},
 	}

@@ -35,6 +35,8 @@ const (
 	// SDP through media (UPDATE, also for an offer in a PRACK); other bodies cross as header policy allows. The
 	// shell keeps the pair of transactions, so that the answer finds its way back.
 	Relay
+	// Play: play the digit that the INFO at hand of Side names to the other side's media, and answer it.
+	Play
 	// RelayResponse: answer the relayed request Method of Side with Code: the one whose pair is at hand;
 	// for UPDATE and PRACK the one that is open. AtHand: the response of the other side is at hand.
 	// Body: BodyAtHand = its SDP through media.
@@ -73,7 +75,7 @@ const (
 	Finish
 )
 
-var actionNames = [...]string{"", "respond-caller", "respond-kept", "invite-callee", "cancel-callee", "ack-callee", "prack", "bye", "respond", "relay",
+var actionNames = [...]string{"", "respond-caller", "respond-kept", "invite-callee", "cancel-callee", "ack-callee", "prack", "bye", "respond", "relay", "play",
 	"relay-response", "reinvite", "update", "respond-reinvite", "ack-reinvite", "cancel-reinvite", "transfer", "notify", "drop-target", "take-contacts", "close-media", "ignore", "finish"}
 
 func (k ActionKind) String() string { return name(actionNames[:], uint8(k)) }

@@ -244,6 +244,8 @@ func parseEvent(t *testing.T, line string) (wait time.Duration, ev Event) {
 				ev.Ours = true
 			case "pass":
 				ev.Pass = true
+			case "digit":
+				ev.Digit = true
 			case "no-update":
 				ev.NoUpdate = true
 			default:

@@ -110,6 +110,7 @@ type Event struct {
 	Ours      bool // see SessionAgreed
 	Pass      bool // Requested: it crosses whatever Options.Pass says
 	NoUpdate  bool // Requested, UPDATE: the other side takes no UPDATE
+	Digit     bool // Requested, INFO: it is one that the edge plays to the other side's media
 	Code      uint16
 	Reason    Reason
 	After     time.Duration

@@ -65,7 +65,7 @@ func (m *monitor) see(c *Call, now time.Time, before State, ev Event, actions []
 			bodies++
 		}
 		switch a.Kind {
-		case Respond, Relay:
+		case Respond, Relay, Play:
 			responses++
 		case Reinvite:
 			if ev.Kind == Requested {

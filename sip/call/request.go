@@ -23,6 +23,8 @@ func (c *Call) requested(at time.Duration, ev Event) {
 		c.respond(ev, 200) // DLG-08
 	case ev.Method == UPDATE:
 		c.updateRequested(at, ev)
+	case ev.Method == INFO && ev.Digit:
+		c.digitRequested(ev)
 	default:
 		c.relay(ev)
 	}
@@ -52,6 +54,31 @@ func (c *Call) relay(ev Event) {
 		*c.relays(ev.Side)++
 		c.do(Action{Kind: Relay, Side: ev.Side.Other(), Method: ev.Method, Fork: c.forkOf(ev.Side.Other())})
 	}
+}
+
+// digitRequested has a digit played that came in an INFO (MED-06). Before the answer a caller may have business with the target
+// that it hears; which of several targets the caller should hear digits of, nobody could say.
+func (c *Call) digitRequested(ev Event) {
+	if c.unanswered() && (ev.Side == Callee || c.reliable.audible == noFork) {
+		c.respond(ev, 491)
+		return
+	}
+	c.do(Action{Kind: Play, Side: ev.Side, Method: INFO, Fork: ev.Fork})
+}
+
+// Reaches returns the dialog in which the edge may send a request of its own to Caller or Callee now; ok is false while there is
+// none. Before the answer that is the early dialog of the target whose media the caller hears (RFC 3261 §12.1).
+func (c *Call) Reaches(s Side) (fork uint8, ok bool) {
+	switch {
+	case c.transfer.gone(s):
+		return 0, false
+	case c.setup():
+		fork = c.reliable.audible
+		return fork, s == Callee && fork != noFork && c.early&bit(fork) != 0
+	case c.state == Answering:
+		return c.chosen, s == Callee && c.acked&bit(c.chosen) != 0
+	}
+	return c.forkOf(s), c.state == Connected
 }
 
 // relays returns how many relayed requests of a side wait for their answer.
@@ -129,6 +156,10 @@ func (c *Call) requestAnswered(at time.Duration, ev Event) {
 		c.refreshAnswered(at, ev)
 	case ev.Method == UPDATE:
 		c.updateAnswered(at, ev)
+	case ev.Method == INFO && ev.Ref != 0:
+		if ev.Code == 481 || ev.Code == 408 { // RFC 3261 §12.2.1.2, RFC 5057 §5.1
+			c.lost(at, CauseDialogLost)
+		}
 	case ev.Method == PRACK: // its failure is the INVITE's, which ends by itself
 	case *c.relays(ev.Side.Other()) == 0:
 		c.ignore()
@@ -159,7 +190,7 @@ func (c *Call) requestFailed(at time.Duration, ev Event) {
 			return
 		}
 		c.updateFailed(at, ev.Cause)
-	case ev.Method == PRACK:
+	case ev.Method == PRACK, ev.Method == INFO && ev.Ref != 0:
 	case *c.relays(ev.Side.Other()) == 0:
 		c.ignore()
 	default:

@@ -12,6 +12,9 @@ type session struct {
 // ownUpdate is the Ref of an UPDATE of ours.
 const ownUpdate = 1
 
+// OwnInfo is the Ref of an INFO that the edge sends by itself.
+const OwnInfo = 1
+
 // sessionOf returns the timer of Caller or Callee.
 func (c *Call) sessionOf(s Side) *session { return &c.sessions[s-Caller] }
 

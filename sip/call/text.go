@@ -26,6 +26,7 @@ func (e Event) Append(b []byte) []byte {
 	b = word(b, e.Ours, "ours")
 	b = word(b, e.Pass, "pass")
 	b = word(b, e.NoUpdate, "no-update")
+	b = word(b, e.Digit, "digit")
 	b = number(b, "targets=", uint64(e.Targets))
 	b = e.Reason.append(b)
 	if e.After != 0 {

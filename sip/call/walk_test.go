@@ -210,7 +210,7 @@ func (w *world) party() Event {
 	case 6, 7, 8:
 		return Event{Kind: Requested, Side: side, Method: UPDATE, SDP: sdp, Fork: fork, NoUpdate: w.pick(2) == 0}
 	case 9, 10, 11:
-		return Event{Kind: Requested, Side: side, Method: Method(w.pick(len(methodNames))), SDP: sdp, Fork: fork, Pass: w.pick(4) == 0}
+		return Event{Kind: Requested, Side: side, Method: Method(w.pick(len(methodNames))), SDP: sdp, Fork: fork, Pass: w.pick(4) == 0, Digit: w.pick(2) == 0}
 	case 12:
 		return Event{Kind: ReinviteCancelled, Side: side, Ref: w.call.exchange.ref}
 	case 13:
