@@ -311,6 +311,8 @@ func refusedCall(r *trunks.Refusal) error {
 		return badField("from", "is no verified number that this agent may call out with; verify it, and make the agent its outbound_agent_id")
 	case trunks.LimitChannels, trunks.LimitCPS, trunks.Overload:
 		return &fault{Status: http.StatusTooManyRequests, Code: r.Reason.String(), Detail: "there is no room for the call now: " + r.Error(), Retry: time.Second}
+	case trunks.TollBarred, trunks.TollSpent:
+		return &fault{Status: http.StatusConflict, Code: r.Reason.String(), Detail: r.Detail()}
 	case trunks.NoTrunk, trunks.TrunkDown:
 		return &fault{Status: http.StatusConflict, Code: r.Reason.String(), Detail: "no trunk of the number can be reached now"}
 	}

@@ -42,24 +42,42 @@ func (w *world) Record(r trunks.CallRecord) {
 	w.records = append(w.records, r)
 }
 
-// run builds a world in a bubble and plays with it.
-func run(t *testing.T, log slog.Handler, play func(w *world)) {
+// worldConfig is the configuration of a world whose agent has a toll.
+func worldConfig(t *testing.T, toll string) config.Config {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
+	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
 sip: {listen: ["udp://192.0.2.1:5060"]}
 media: {relay: false}
 trunks:
   - {name: carrier, server: "192.0.2.20:5060", source_addresses: [192.0.2.20]}
 agents:
-  - {name: app, destinations: [{uri: "sip:192.0.2.30:5080"}], source_addresses: [192.0.2.30]}
+  - {name: app, destinations: [{uri: "sip:192.0.2.30:5080"}], source_addresses: [192.0.2.30], toll: ` + toll + `}
 numbers:
   - {number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_agent: app}
 `})
-		if err != nil {
-			t.Fatal(err)
-		}
-		snapshot, err := trunks.Build(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// setToll gives the agent a toll.
+func (w *world) setToll(toll string) {
+	w.t.Helper()
+	snapshot, err := w.edge.Trunks().Rebuild(worldConfig(w.t, toll), nil)
+	if err == nil {
+		err = w.edge.Reload(snapshot)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run builds a world in a bubble and plays with it.
+func run(t *testing.T, log slog.Handler, play func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		snapshot, err := trunks.Build(worldConfig(t, "{}"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

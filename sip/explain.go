@@ -32,7 +32,7 @@ func Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []b
 
 // Explain is Explain with the state of the limits. s is the snapshot in force, or a part of it.
 func (e *Edge) Explain(s *trunks.Snapshot, transport string, from netip.AddrPort, text []byte) (gates []Gate, taken bool) {
-	return explainer{pace: e.paceNow, running: true, busy: e.behind.Load() > 0}.explain(s, transport, from, text)
+	return explainer{pace: e.paceNow, help: e.isEmergency, running: true, busy: e.behind.Load() > 0}.explain(s, transport, from, text)
 }
 
 // paceNow tells the state of a trunk's limit.
@@ -53,6 +53,7 @@ func (e *Edge) paceNow(t *trunks.Trunk) string {
 // explainer explains calls; its fields are what only a running edge knows.
 type explainer struct {
 	pace    func(t *trunks.Trunk) string // state of its limit; nil: unknown
+	help    func(called []byte) bool     // whether it is a call for help; nil: only by URN
 	running bool                         // what addresses have sent and tolls have used is known
 	busy    bool                         // calls are refused because there are too many
 }
@@ -92,7 +93,7 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 	}
 	pass("message", "valid")
 	called, _ := admit.Numbers(&m, true)
-	if x.busy && !m.Has(wire.HReplaces) {
+	if x.busy && !m.Has(wire.HReplaces) && !x.helps(called) {
 		return stop("overload", "new calls wait longer than limits.overload_delay to be received; while they do the caller hears 503, an emergency call passes")
 	}
 	if principal.Trunk != nil {
@@ -110,13 +111,16 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 	if refusal != nil {
 		return stop("route", "%v", refusal)
 	}
-	if r := route.Barred(called); r != nil {
-		return stop("toll", "%v; an emergency call passes; the caller hears 403", r)
+	r := route.Barred(called)
+	if r == nil && x.running {
+		r = route.Agent.MaySpend(time.Now())
 	}
-	if x.running {
-		if r := route.Agent.MaySpend(time.Now()); r != nil {
-			return stop("toll", "%v; an emergency call passes; the caller hears 403", r)
-		}
+	switch {
+	case r != nil && x.helps(called):
+		pass("toll", "an emergency call passes")
+	case r != nil:
+		return stop("toll", "%v; the caller hears 403", r)
+	case x.running:
 		if state := route.Agent.TollNow(time.Now()); state != "" {
 			pass("toll", "%s", state)
 		}
@@ -127,6 +131,11 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 		return stop("route", "no route is left; the caller hears 503")
 	}
 	return gates, true
+}
+
+// helps tells whether a call is one for help, which no limit holds up.
+func (x explainer) helps(called []byte) bool {
+	return admit.IsSOS(called) || x.help != nil && x.help(called)
 }
 
 // outbound tells of each route of a number, in the order in which they are taken, whether a call could take it now.

@@ -2,6 +2,7 @@ package sip_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -106,6 +107,47 @@ func TestExplainSaysThatThereAreTooManyCalls(t *testing.T) {
 		}
 		if err := originate(); err != nil {
 			t.Errorf("a call of the API when calm: %v", err)
+		}
+	})
+}
+
+// A running edge knows what a toll has left and what an address has sent.
+func TestExplainSaysWhichGuardIsReached(t *testing.T) {
+	const text = "INVITE %s SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.30:5080;branch=z9hG4bKi\nMax-Forwards: 70\n" +
+		"From: <sip:+15550001234@192.0.2.30>;tag=c\nTo: <%[1]s>\nCall-ID: call\nCSeq: 1 INVITE\nContact: <sip:192.0.2.30:5080>\nContent-Length: 0\n\n"
+	run(t, nil, func(w *world) {
+		w.setToll("{calls_per_minute: 1, minutes_per_day: 30}")
+		gate := func(uri, name string) (found sip.Gate) {
+			t.Helper()
+			gates, _ := w.edge.Explain(w.edge.Trunks(), "UDP", netip.MustParseAddrPort("192.0.2.30:5080"), fmt.Appendf(nil, text, uri))
+			for _, g := range gates {
+				if g.Name == name {
+					return g
+				}
+			}
+			return found
+		}
+		const unused = "the agent has used 0.0 of 30 minutes today; the agent has begun 0 of 1 calls in the last minute"
+		if g := gate("sip:+14155550100@192.0.2.1", "toll"); !g.Passed || g.Why != unused {
+			t.Errorf("at first: %+v", g)
+		}
+		w.originate()
+		time.Sleep(20 * time.Second)
+		const spent = "toll_spent: agent app may not call now: its 1 calls a minute have begun; the next may in 40s; the caller hears 403"
+		if g := gate("sip:+14155550100@192.0.2.1", "toll"); g.Passed || g.Why != spent {
+			t.Errorf("after a call: %+v", g)
+		}
+		if g := gate("urn:service:sos", "toll"); !g.Passed || g.Why != "an emergency call passes" {
+			t.Errorf("a call for help: %+v", g)
+		}
+		if g := gate("sip:+14155550100@192.0.2.1", "rate"); g.Name != "" {
+			t.Errorf("a rate that nobody has reached: %+v", g)
+		}
+		trunks.Principal{Agent: w.edge.Trunks().Agent("app")}.Flooded(time.Now())
+		time.Sleep(2 * time.Second)
+		const flooded = "1 requests above source_rate, 5000 a second from one address, were refused with 503, the last 2s ago"
+		if g := gate("sip:+14155550100@192.0.2.1", "rate"); !g.Passed || g.Why != flooded {
+			t.Errorf("after a flood: %+v", g)
 		}
 	})
 }

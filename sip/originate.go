@@ -54,6 +54,13 @@ func (s *shard) originate(now time.Time, o Origination) (string, *trunks.Refusal
 		return "", &trunks.Refusal{Reason: trunks.NoRoute, User: o.Agent}
 	}
 	route, refusal := snapshot.Outbound(agent, []byte(o.From), []byte(o.To))
+	emergency := e.isEmergency([]byte(o.To))
+	if refusal == nil && !emergency {
+		if refusal = route.Barred([]byte(o.To)); refusal != nil {
+			refusal.Count()
+			s.count.reject(refusal.Reason.String())
+		}
+	}
 	if refusal != nil {
 		return "", refusal
 	}
@@ -65,7 +72,7 @@ func (s *shard) originate(now time.Time, o Origination) (string, *trunks.Refusal
 		return "", &trunks.Refusal{Reason: trunks.Overload}
 	}
 	appendTag(c.id[:0], s.random, s.index, c.slot)
-	c.direction, c.route = trunks.OutboundCall, route
+	c.direction, c.route, c.emergency = trunks.OutboundCall, route, emergency
 	c.called, c.number = []byte(o.To), []byte(o.From)
 	c.chain = noTrace
 	c.origin = origin{made: true, waiting: true}
@@ -190,6 +197,7 @@ func (c *session) respondOrigin(now time.Time, a call.Action) {
 		c.forgetInvite()
 		return
 	}
+	c.talk(now)
 	sdp := bytes.Clone(body)
 	c.forgetInvite()
 	if c.counts != nil {

@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"trunkline/sip"
 	"trunkline/sip/wire"
+	"trunkline/trunks"
 )
 
 const (
@@ -185,5 +187,39 @@ func TestOriginateNobodyIsReached(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// The toll of an agent bounds calls that are made over the API too: where they go, and how long they last.
+func TestOriginateKeepsWithinTheToll(t *testing.T) {
+	run(t, nil, func(w *world) {
+		_, err := w.edge.Originate(w.t.Context(), sip.Origination{Agent: "app", From: "+15550001234", To: "+19005551234"})
+		if r, ok := errors.AsType[*trunks.Refusal](err); !ok || r.Reason != trunks.TollBarred {
+			t.Errorf("a premium number: %v", err)
+		}
+		w.setToll("{minutes_per_day: 60}")
+		id := w.originate()
+		w.answer(w.app, w.wantMethod(w.next(w.app), wire.INVITE), 200, agentOffer)
+		w.answer(w.carrier, w.wantMethod(w.next(w.carrier), wire.INVITE), 200, numberAnswer)
+		w.wantMethod(w.next(w.app), wire.ACK)
+		w.wantMethod(w.next(w.carrier), wire.ACK)
+		time.Sleep(10 * time.Minute)
+		used := func() time.Duration {
+			tolls := w.edge.Trunks().Tolls(time.Now())
+			if len(tolls) != 1 || tolls[0].Name != "app" {
+				t.Fatalf("tolls: %+v", tolls)
+			}
+			return tolls[0].Used.Round(time.Second)
+		}
+		if u := used(); u != 10*time.Minute {
+			t.Errorf("%s are used while it runs", u)
+		}
+		if _, err := w.edge.HangUp(w.t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if u := used(); u != 10*time.Minute {
+			t.Errorf("%s are used when it is over", u)
+		}
 	})
 }
