@@ -74,23 +74,40 @@ func TestLabPhonesBlindTransfer(t *testing.T) {
 // TestLabPhonesAttendedTransfer: the agent's phone talks to the caller, then to a third phone, and joins the two.
 func TestLabPhonesAttendedTransfer(t *testing.T) {
 	t.Parallel()
-	p, third := threePhones(t, phoneOptions{})
-	p.call(t, p.carrier)
-	p.talk(t)
-	p.agent.Hold()
-	silent(t, p.carrier)
-	p.agent.Dial("sip:" + thirdNumber + "@" + p.udp.String() + ";transport=udp")
-	third.WaitForEvent(10*time.Second, "CALL_ESTABLISHED")
-	hear(t, ear{third, toneOfAgent}, ear{p.agent, toneOfThird})
-	d := p.agent.Dialed(thirdNumber)
-	p.agent.Switch(1)
-	p.agent.Transfer(fmt.Sprintf("<sip:%s@%s?Replaces=%s>", thirdNumber, p.udp, url.QueryEscape(fmt.Sprintf("%s;to-tag=%s;from-tag=%s", d.CallID, d.RemoteTag, d.LocalTag))))
-	Eventually(t, 10*time.Second, "the agent has no call any more", func() bool { return p.agent.Count("CALL_CLOSED") == 2 })
-	hear(t, ear{p.carrier, toneOfThird}, ear{third, toneOfCarrier})
-	p.passed(t, p.carrier, "", lab.AttendedByPeer)
-	p.carrier.HangUp()
-	third.WaitForEvent(10*time.Second, "CALL_CLOSED")
-	for _, r := range p.end(t, 2) {
-		clean(t, r, "PCMU")
+	for _, test := range []struct {
+		name  string
+		rekey bool
+		o     phoneOptions
+	}{
+		{"plain RTP", false, phoneOptions{}},
+		{"SRTP towards the agent", false, phoneOptions{trunk: "srtp: off", agent: "srtp: sdes", phone: Baresip{Secure: true}}},
+		{"SRTP towards the carrier", true, phoneOptions{trunk: "srtp: sdes", agent: "srtp: off", carrier: Baresip{Secure: true}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p, third := threePhones(t, test.o)
+			p.call(t, p.carrier)
+			p.talk(t)
+			p.agent.Hold()
+			silent(t, p.carrier)
+			p.agent.Dial("sip:" + thirdNumber + "@" + p.udp.String() + ";transport=udp")
+			third.WaitForEvent(10*time.Second, "CALL_ESTABLISHED")
+			hear(t, ear{third, toneOfAgent}, ear{p.agent, toneOfThird})
+			d := p.agent.Dialed(thirdNumber)
+			p.agent.Switch(1)
+			replaces := url.QueryEscape(fmt.Sprintf("%s;to-tag=%s;from-tag=%s", d.CallID, d.RemoteTag, d.LocalTag))
+			p.agent.Transfer(fmt.Sprintf("<sip:%s@%s?Replaces=%s>", thirdNumber, p.udp, replaces))
+			Eventually(t, 10*time.Second, "the agent has no call any more", func() bool { return p.agent.Count("CALL_CLOSED") == 2 })
+			hear(t, ear{third, toneOfCarrier})
+			if !test.rekey { // as after a blind transfer
+				hear(t, ear{p.carrier, toneOfThird})
+			}
+			p.carrier.HangUp()
+			third.WaitForEvent(10*time.Second, "CALL_CLOSED")
+			for _, r := range p.end(t, 2) {
+				clean(t, r, "PCMU")
+			}
+			p.passed(t, p.carrier, "", lab.AttendedByPeer)
+		})
 	}
 }
