@@ -59,6 +59,9 @@ func (c *session) chooseBody(b call.Body, m *wire.Message, to call.Side, x excha
 			kind, body, err = c.crossBody(m, from, x)
 		}
 		if err == nil {
+			if x == offer {
+				l.sdp, l.before = l.before, l.sdp
+			}
 			l.sdp = append(l.sdp[:0], body...)
 		}
 		return kind, body, err
@@ -69,6 +72,17 @@ func (c *session) chooseBody(b call.Body, m *wire.Message, to call.Side, x excha
 		return sdpType, l.sdp, nil
 	}
 	return "", nil, nil
+}
+
+// withdraw takes back the offer of a request that was refused, or not answered: the session stays as it was, and what is sent again
+// of it, to refresh it, is what it was (RFC 3261 §14.1).
+func (c *session) withdraw(p *pending) {
+	if l := c.leg(p.side); p.fresh {
+		l.sdp, l.before = l.before, l.sdp
+	}
+	if p.offer && c.bridge != nil {
+		c.bridge.Withdraw()
+	}
 }
 
 // sdpOf says what a message carries, for the machine.

@@ -72,11 +72,11 @@ func (c *session) finish(now time.Time) {
 	s.logEnd(now, c, &r)
 	s.ended.add(c)
 	c.forgetInvite()
-	for _, b := range [...][]byte{c.atHand.head, c.caller.open.head, c.callee.open.head} {
-		s.giveBack(b)
+	for _, o := range [...]*opened{&c.atHand, &c.caller.open, &c.callee.open} {
+		o.giveBack(s)
 	}
 	for i := range c.pending {
-		s.giveBack(c.pending[i].from.head)
+		c.pending[i].from.giveBack(s)
 	}
 	s.release(c)
 	if len(s.pool) < pooledSessions {
@@ -132,7 +132,13 @@ func (s *shard) buffer() []byte {
 	return make([]byte, 0, keptSize)
 }
 
-// giveBack takes a buffer for reuse; nil and oversized ones are dropped.
+// giveBack ends the use of the head, once: a call may end while a request of it is at hand, and who had it at hand asks again.
+func (o *opened) giveBack(s *shard) {
+	s.giveBack(o.head)
+	o.head = nil
+}
+
+// giveBack takes a buffer for reuse; nil and oversized ones are dropped. Nobody may hold it any more: it is another call's next.
 func (s *shard) giveBack(b []byte) {
 	if cap(b) >= keptSize && cap(b) <= 4*keptSize && len(s.buffers) < keptBuffers {
 		s.buffers = append(s.buffers, b)

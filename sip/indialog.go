@@ -103,7 +103,12 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		server: server, method: s.in.Method, seq: s.in.CSeq, session: timer,
 		offer: len(s.in.Body) > 0, head: s.appendHead(s.buffer(), &s.in, s.in.To.Tag, p.Flow),
 	}
-	l.left = l.left || s.in.Method == wire.BYE
+	if s.in.Method == wire.BYE {
+		l.left = true
+		if side == call.Caller && c.machine.State() >= call.Answering {
+			l.server.Acked(now) // whoever hangs up has heard the 2xx, though the ACK may come late or never
+		}
+	}
 	if s.in.Method == wire.REFER && l.transfers() == config.TransferHandle {
 		c.refer(now, side, fork)
 		c.leave()
@@ -130,7 +135,7 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 
 // leave gives back the head of a request at hand that was answered at once.
 func (c *session) leave() {
-	c.shard.giveBack(c.atHand.head)
+	c.atHand.giveBack(c.shard)
 	c.atHand = opened{}
 }
 
@@ -316,7 +321,7 @@ func (c *session) relay(now time.Time, a call.Action) {
 		}
 	}
 	s.line = wire.AppendBody(s.line, kind, body)
-	p := c.add(pending{method: a.Method, side: a.Side, fork: a.Fork, from: c.atHand, offer: a.Body == call.BodyAtHand})
+	p := c.add(pending{method: a.Method, side: a.Side, fork: a.Fork, from: c.atHand, offer: a.Body == call.BodyAtHand, fresh: a.Body == call.BodyAtHand})
 	if a.Method == call.UnknownMethod || a.Method == call.OtherMethod {
 		p.name = string(s.in.MethodName)
 	}
@@ -414,8 +419,8 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 			if !p.done {
 				c.refreshed(p.side, m)
 			}
-		} else if !p.done && p.offer && c.bridge != nil {
-			c.bridge.Withdraw()
+		} else if !p.done {
+			c.withdraw(p)
 		}
 	}
 	ev := call.Event{Kind: call.RequestAnswered, Side: p.side, Method: p.method, Code: uint16(m.Status),
@@ -430,9 +435,7 @@ func (c *session) requestFailed(now time.Time, serial uint16, f transaction.Fail
 	if p == nil || p.done || c.finished || c.elsewhere(now, p, f) {
 		return
 	}
-	if p.offer && c.bridge != nil {
-		c.bridge.Withdraw()
-	}
+	c.withdraw(p)
 	c.answered(now, p, call.Event{Kind: call.RequestFailed, Side: p.side, Method: p.method, Fork: p.fork, Ref: p.ref, Cause: causeOf(f)})
 }
 
@@ -448,18 +451,14 @@ func (c *session) answered(now time.Time, p *pending, ev call.Event) {
 		return
 	}
 	held := *p
-	p.done = true
+	p.done, p.from.head = true, nil // the copy has it
 	c.current = &held
 	c.step(now, ev)
 	c.current = nil
-	c.shard.giveBack(held.from.head)
+	held.from.giveBack(c.shard)
 	if held.method != call.INVITE {
 		c.remove(held.serial)
 		c.digitAnswered(now, held, ev)
-		return
-	}
-	if kept := c.request(held.serial); kept != nil {
-		kept.from.head = nil
 	}
 }
 

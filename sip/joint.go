@@ -128,8 +128,8 @@ func (c *session) answeredByJoint(now time.Time, serial uint16, ev call.Event) {
 	if p == nil {
 		return
 	}
-	if ev.Code >= 300 && p.offer && c.bridge != nil {
-		c.bridge.Withdraw()
+	if ev.Code >= 300 {
+		c.withdraw(p)
 	}
 	ev.Kind, ev.Side, ev.Method, ev.Fork, ev.Ref = call.RequestAnswered, p.side, p.method, p.fork, p.ref
 	c.answered(now, p, ev)

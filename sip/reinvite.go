@@ -20,7 +20,7 @@ func (c *session) sendReinvite(now time.Time, a call.Action) {
 	hops := maxForwards
 	if relayed := c.atHand.method == wire.INVITE; relayed {
 		from := c.leg(a.Side.Other())
-		s.giveBack(from.open.head)
+		from.open.giveBack(s)
 		c.atHand.ref = a.Ref
 		from.open, c.atHand = c.atHand, opened{}
 		if s.in.IsRequest() {
@@ -30,7 +30,7 @@ func (c *session) sendReinvite(now time.Time, a call.Action) {
 	}
 	s.line = wire.AppendHeaderString(s.line, "Allow", c.allow(a.Side))
 	s.line = wire.AppendBody(s.line, kind, body)
-	p := c.add(pending{method: call.INVITE, side: a.Side, fork: c.fork, ref: a.Ref, offer: a.Body != call.BodyNone})
+	p := c.add(pending{method: call.INVITE, side: a.Side, fork: c.fork, ref: a.Ref, offer: a.Body != call.BodyNone, fresh: a.Body == call.BodyAtHand})
 	if c.atHand.method == wire.UPDATE { // that it stands for
 		p.from, c.atHand = c.atHand, opened{}
 	}
@@ -47,7 +47,7 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 	s := c.shard
 	l := c.leg(a.Side)
 	if c.atHand.method == wire.INVITE { // not relayed: answered as it came
-		s.giveBack(l.open.head)
+		l.open.giveBack(s)
 		c.atHand.ref = a.Ref
 		l.open, c.atHand = c.atHand, opened{}
 	}
@@ -90,8 +90,7 @@ func (c *session) respondReinvite(now time.Time, a call.Action) {
 		c.agree(a.Side, l.open.session)
 	}
 	if a.Code >= 200 {
-		s.giveBack(l.open.head)
-		l.open.head = nil
+		l.open.giveBack(s)
 	}
 }
 

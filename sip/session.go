@@ -116,7 +116,8 @@ type leg struct {
 	open      opened         // its re-INVITE, from arrival until another takes its place
 	digest    digest.Attempt // of our INVITE to this side
 	auth      []byte         // the credential lines of our last INVITE, which its ACK repeats
-	sdp       []byte         // body last sent to this side
+	sdp       []byte         // body last sent to this side, less offers it has refused
+	before    []byte         // and that before the last offer
 	answer    []byte         // body of the ACK we sent last; nil: none
 	session   dialog.Session // its timer
 	update    bool           // it takes UPDATE
@@ -149,6 +150,7 @@ type pending struct {
 	fork   uint8
 	ref    uint8
 	offer  bool // a re-INVITE that carried an offer
+	fresh  bool // of something new; else it repeats what the side was sent last
 	done   bool // a re-INVITE that has its final response; kept to ACK copies
 	own    bool // not the machine's: nobody hears of its answer
 	client transaction.Client
@@ -275,8 +277,7 @@ func (c *session) request(serial uint16) *pending {
 // add makes room for a new pending request and returns it. A re-INVITE pushes
 // out the one before it to the same side.
 func (c *session) add(p pending) *pending {
-	c.serial++
-	p.serial = c.serial
+	p.serial = c.nextSerial()
 	for i := range c.pending {
 		old := &c.pending[i]
 		if old.done && (p.method == call.INVITE && old.side == p.side || len(c.pending) > maxPending) {
@@ -289,6 +290,22 @@ func (c *session) add(p pending) *pending {
 }
 
 const maxPending = 16
+
+// lastSerial is the highest number of a pending request: those above mean something else in a token and in a delivery.
+const lastSerial = 0x7fef
+
+// nextSerial returns the number of a new pending request. A call may have more of them in its hours than there are numbers, so
+// they begin anew, less those still in use.
+func (c *session) nextSerial() uint16 {
+	for {
+		if c.serial++; c.serial > lastSerial {
+			c.serial = 1
+		}
+		if c.request(c.serial) == nil {
+			return c.serial
+		}
+	}
+}
 
 // remove forgets a pending request that has its answer.
 func (c *session) remove(serial uint16) {

@@ -264,6 +264,7 @@ func (s *shard) abandon(c *session) {
 	s.wheel.Stop(&c.due)
 	s.wheel.Stop(&c.silence)
 	s.wheel.Stop(&c.toll)
+	s.wheel.Stop(&c.joining)
 	c.uncount()
 	s.release(c)
 	s.edge.calls.Add(-1)
