@@ -35,6 +35,9 @@ const (
 	HungUpByPeer   = "call, hung up by the peer"
 	HungUpByOther  = "call, hung up by the other side"
 	Cancelled      = "call given up while it rings"
+	Challenged     = "calls that are challenged"
+	AtBinding      = "calls to what was registered"
+	Reliable       = "provisional responses confirmed (100rel)"
 	EarlyMedia     = "early media (183 with SDP)"
 	Tone           = "tones heard both ways"
 	DTMFFromPeer   = "DTMF sent by the peer (RFC 4733)"
@@ -46,7 +49,7 @@ const (
 	SessionTimer   = "session timer refreshed (RFC 4028)"
 )
 
-var order = []string{Ping, Registration, HungUpByPeer, HungUpByOther, Cancelled, EarlyMedia, Tone, DTMFFromPeer, DTMFToPeer, HeldByPeer, HeldByOther,
+var order = []string{Ping, Registration, HungUpByPeer, HungUpByOther, Cancelled, Challenged, AtBinding, Reliable, EarlyMedia, Tone, DTMFFromPeer, DTMFToPeer, HeldByPeer, HeldByOther,
 	BlindTransfer, AttendedByPeer, SessionTimer}
 
 // Book is what was seen. Its methods may be called concurrently; the zero value is empty.

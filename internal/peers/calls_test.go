@@ -35,15 +35,17 @@ type stageOptions struct {
 	app          netip.AddrPort // the application's address; invalid: a free port
 	authority    *Authority     // who signs the certificates; nil: a new one
 
-	relay bool
-	sip   string // further keys of sip
-	media string // further keys of media
-	trunk string // further keys of the trunk
-	agent string // further keys of the agent
-	more  string // further sections
-	store string // further keys of storage
-	data  string
-	env   []string
+	listen string // a further listener for the trunk alone, and what it shows, as "?public=127.0.0.2"; empty: none
+	shown  string
+	relay  bool
+	sip    string // further keys of sip
+	media  string // further keys of media
+	trunk  string // further keys of the trunk
+	agent  string // further keys of the agent
+	more   string // further sections
+	store  string // further keys of storage
+	data   string
+	env    []string
 }
 
 func newStage(t *testing.T, o stageOptions) *stage {
@@ -71,11 +73,15 @@ func (s *stage) config(o stageOptions) string {
 	if o.appTransport == "" {
 		o.appTransport = o.transport
 	}
-	certificate, key := s.authority.Issue(EdgeHost)
-	return strings.NewReplacer("$udp", s.udp.String(), "$tls", s.tls.String(), "$certificate", certificate, "$key", key, "$sip", o.sip,
+	further := ""
+	if o.listen != "" {
+		further = fmt.Sprintf(", %q", o.listen+o.shown)
+	}
+	certificate, key := s.authority.Issue(EdgeHost, CarrierHost)
+	return strings.NewReplacer("$listen", further, "$ofTrunk", o.listen, "$udp", s.udp.String(), "$tls", s.tls.String(), "$certificate", certificate, "$key", key, "$sip", o.sip,
 		"$relay", fmt.Sprint(o.relay), "$media", o.media, "$carrier", s.carrier.String(), "$transport", o.transport,
 		"$hostOfCarrier", s.carrier.Addr().String(), "$app", s.app.String(), "$hostOfApp", s.app.Addr().String(), "$viaApp", o.appTransport, "$number", ourNumber, "$trunk", o.trunk, "$agent", o.agent, "$more", o.more).Replace(`sip:
-  listen: ["udp://$udp", "tcp://$udp", "tls://$tls"]
+  listen: ["udp://$udp", "tcp://$udp", "tls://$tls"$listen]
   tls: {certificate: "$certificate", key: "$key"}
   $sip
 media: {relay: $relay, $media}
@@ -83,6 +89,7 @@ trunks:
   - name: carrier
     server: $carrier
     transport: $transport
+    listener: "$ofTrunk"
     source_addresses: [$hostOfCarrier]
     $trunk
 agents:

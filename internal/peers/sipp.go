@@ -98,7 +98,16 @@ func (s SIPp) start(t testing.TB) (p *Process, statistics string) {
 	} else if s.Calls > 0 {
 		args = append(args, "-m", strconv.Itoa(s.Calls))
 	}
+	t.Cleanup(func() { showErrors(t, filepath.Join(dir, "errors.log")) })
 	return Start(t, Spec{Name: strings.TrimSuffix(filepath.Base(scenario), ".xml"), Args: args, Dir: dir, Env: []string{"TERM=xterm"}}), statistics
+}
+
+// showErrors logs what SIPp did not expect, in a test that failed.
+func showErrors(t testing.TB, file string) {
+	const most = 4000 // bytes
+	if text, err := os.ReadFile(file); t.Failed() && err == nil {
+		t.Logf("SIPp did not expect:\n%s", text[:min(len(text), most)])
+	}
 }
 
 func orElse(n, other int) int {
