@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,10 +19,11 @@ type Line struct {
 	Edge   netip.AddrPort                           // where the edge takes SIP
 	Phones map[string]netip.AddrPort                // by called user; "" is for the others
 	Edit   func(toEdge bool, message string) string // changes a message; nil: none is changed
-	Lose   int                                      // every so manieth packet of RTP is lost, each way; 0: RTP does not pass the line
+	Lose   int                                      // every so manieth packet of RTP is lost, each way; 0: none
+	Number [2]int                                   // a payload type as the phone has it, and as it has it to the edge; 0, 0: the same
 
 	sip   *net.UDPConn
-	media *lineMedia // nil: RTP does not pass
+	media *lineMedia // nil: RTP does not pass the line
 	run   sync.WaitGroup
 }
 
@@ -32,6 +34,7 @@ type lineMedia struct {
 	sockets [4]*net.UDPConn
 	to      [4]atomic.Pointer[netip.AddrPort] // where what comes to the opposite socket goes
 	packets [2]int                            // of RTP that came from the edge and from the phone
+	adopted atomic.Bool                       // the edge has described the number that the phone has to it
 }
 
 // Start lets it carry until the test ends.
@@ -39,7 +42,7 @@ func (l *Line) Start(t testing.TB) {
 	t.Helper()
 	t.Cleanup(l.run.Wait) // after the sockets have been closed
 	l.sip = l.bind(t, l.At)
-	if l.Lose > 0 {
+	if l.Lose > 0 || l.Number != [2]int{} {
 		l.media = &lineMedia{port: phoneMedia()}
 		for i := range l.media.sockets {
 			l.media.sockets[i] = l.bind(t, netip.AddrPortFrom(l.At.Addr(), uint16(l.media.port+i)))
@@ -116,7 +119,7 @@ func (l *Line) changed(toEdge bool, message string) string {
 		})
 	}
 	if l.media != nil {
-		message = l.media.redescribed(toEdge, message, l.At.Addr())
+		message = l.renumbered(toEdge, l.media.redescribed(toEdge, message, l.At.Addr()))
 	}
 	if l.Edit != nil {
 		message = l.Edit(toEdge, message)
@@ -157,12 +160,58 @@ func (l *Line) carryMedia(i int) {
 		}
 		if i%2 == 0 {
 			m.packets[i/2]++
-			if m.packets[i/2]%l.Lose == 0 {
+			if l.Lose > 0 && m.packets[i/2]%l.Lose == 0 {
 				continue
 			}
+			l.renumber(buffer[:n], i == 2)
 		}
 		if to := m.to[opposite].Load(); to != nil {
 			m.sockets[opposite].WriteToUDPAddrPort(buffer[:n], *to) // what is lost is lost
 		}
+	}
+}
+
+// renumbered is a description with the payload type that it is about to who reads it.
+func (l *Line) renumbered(toEdge bool, message string) string {
+	from, to := l.Number[1], l.Number[0]
+	if toEdge {
+		from, to = to, from
+	}
+	if from == to || !audioPort.MatchString(message) {
+		return message
+	}
+	old, next := strconv.Itoa(from), strconv.Itoa(to)
+	if !toEdge {
+		l.media.adopted.Store(strings.Contains(message, "\r\na=rtpmap:"+old+" "))
+	}
+	lines := strings.Split(message, "\r\n")
+	for i, line := range lines {
+		switch {
+		case strings.HasPrefix(line, "m=audio "):
+			fields := strings.Split(line, " ")
+			for j := 3; j < len(fields); j++ {
+				if fields[j] == old {
+					fields[j] = next
+				}
+			}
+			lines[i] = strings.Join(fields, " ")
+		case strings.HasPrefix(line, "a=rtpmap:"+old+" "), strings.HasPrefix(line, "a=fmtp:"+old+" "):
+			lines[i] = strings.Replace(line, ":"+old+" ", ":"+next+" ", 1)
+		}
+	}
+	return strings.Join(lines, "\r\n")
+}
+
+// renumber changes the payload type of a packet. To the edge the phone sends the number that the edge has described. RFC 3264 §5.1.
+func (l *Line) renumber(packet []byte, toEdge bool) {
+	from, to := l.Number[1], l.Number[0]
+	if toEdge {
+		from, to = to, from
+	}
+	if from == to || len(packet) < 12 || toEdge && !l.media.adopted.Load() {
+		return
+	}
+	if int(packet[1]&0x7f) == from {
+		packet[1] = packet[1]&0x80 | byte(to)
 	}
 }

@@ -94,6 +94,26 @@ func TestPhonesShortTags(t *testing.T) {
 	clean(t, p.end(t, 1)[0], "PCMU")
 }
 
+// TestPhonesNumberOpusDifferently: Opus is 96 to one phone and 111 to the other, which says so when it answers and when it offers.
+func TestPhonesNumberOpusDifferently(t *testing.T) {
+	t.Parallel()
+	opus := Baresip{Codecs: "opus/48000/2"}
+	p := startPhones(t, phoneOptions{carrier: opus, phone: opus, agentLine: &Line{Number: [2]int{96, 111}}})
+	for _, caller := range []*Phone{p.carrier, p.agent} {
+		p.call(t, caller)
+		p.talk(t)
+		p.agent.Hold()
+		silent(t, p.carrier, p.agent)
+		p.agent.Resume()
+		p.talk(t)
+		caller.HangUp()
+		p.quiet(t)
+	}
+	for _, r := range p.end(t, 2) {
+		clean(t, r, "opus")
+	}
+}
+
 // TestPhonesQuality: what a call record and the metrics say of a clean network and of one that loses a packet in twenty, each way. The
 // calls are long enough for RTCP to say how far the phones are.
 func TestPhonesQuality(t *testing.T) {
