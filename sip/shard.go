@@ -272,23 +272,17 @@ func (s *shard) abandon(c *session) {
 
 // Send is the way out of every message: counted, traced, sent.
 func (s *shard) Send(f transport.Flow, b []byte, ref uint64) error {
-	if wire.Scan(b, &s.sending) {
-		if s.sending.Request {
-			s.count.request(sent, s.sending.Method, f.Proto)
-		} else {
-			s.count.response(sent, s.sending.Method, s.sending.Status, f.Proto)
-		}
-		if len(s.watched) > 0 {
-			s.watch(s.port.Now(), true, &s.sending, f, b)
-		}
-		if s.trace.on() {
-			c := s.traced(&s.sending)
-			if c == nil {
-				c = s.current // a 100 has no tag of ours
-			}
-			if c != nil {
-				s.note(c, s.port.Now(), true, f, b)
-			}
+	if method, status, ok := wire.KindOf(b); ok && status == 0 {
+		s.count.request(sent, method, f.Proto)
+	} else if ok {
+		s.count.response(sent, method, status, f.Proto)
+	}
+	if len(s.watched) > 0 && wire.Scan(b, &s.sending) {
+		s.watch(s.port.Now(), true, &s.sending, f, b)
+	}
+	if s.trace.on() {
+		if c := s.sender(b); c != nil {
+			s.note(c, s.port.Now(), true, f, b)
 		}
 	}
 	if isLoop(f) {
@@ -296,6 +290,15 @@ func (s *shard) Send(f transport.Flow, b []byte, ref uint64) error {
 		return nil
 	}
 	return s.port.Send(f, b, ref)
+}
+
+// sender returns the call that a message being sent belongs to: the one being stepped, or else, as for a repetition, the one whose
+// tag it carries.
+func (s *shard) sender(b []byte) *session {
+	if s.current == nil && wire.Scan(b, &s.sending) {
+		return s.traced(&s.sending)
+	}
+	return s.current
 }
 
 // post hands work to the shard's goroutine. It may be called from anywhere and

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"encoding/base32"
 	"math/rand/v2"
 	"testing"
 )
@@ -19,6 +20,9 @@ func TestTag(t *testing.T) {
 			}
 			seen[string(tag)] = true
 			shard, slot, ok := readTag(tag)
+			if raw, err := base32.NewEncoding(tagDigits).WithPadding(base32.NoPadding).DecodeString(string(tag)); err != nil || len(raw) != 12 {
+				t.Fatalf("tag %q is not 12 bytes in base32: %v", tag, err)
+			}
 			if !ok || shard != where.shard || slot != where.slot {
 				t.Fatalf("readTag(%q) = %d, %d, %v; want %v", tag, shard, slot, ok, where)
 			}

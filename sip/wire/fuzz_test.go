@@ -114,8 +114,10 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkMessage(t, b)
+		KindOf(b)
 		var m Message
-		if m.Parse(b) == nil { // readers of single headers take anything
+		if m.Parse(b) == nil {
+			checkKind(t, &m) // readers of single headers take anything
 			m.RAck()
 			m.Reliable()
 			m.SessionExpires()

@@ -61,6 +61,26 @@ func Scan(b []byte, e *Envelope) bool {
 	return true
 }
 
+// KindOf returns the method and status of a message of our own making, for counting it: of a request, with status 0, the method
+// of its first line, of a response that of the CSeq line, which it expects the way AppendResponse writes it. ok is false for
+// anything else.
+func KindOf(b []byte) (method Method, status int, ok bool) {
+	if !isSIPSlash(b) {
+		name, _, found := cutByte(b, ' ')
+		return ParseMethod(name), 0, found
+	}
+	at := bytes.Index(b, cseqLine)
+	if at < 12 {
+		return Unknown, 0, false
+	}
+	code, digits := decimal(b[8:11], 999)
+	value, _, ended := cutByte(b[at+len(cseqLine):], '\r')
+	name := value[skipBlank(value, len(leadingDecimal(value))):]
+	return ParseMethod(name), int(code), digits && ended && code >= 100
+}
+
+var cseqLine = []byte("\r\nCSeq: ")
+
 // envelopeHeader returns the value of a line that is one of the five headers Scan reads, and HOther for any other. Names
 // written the usual way are told by one comparison.
 func envelopeHeader(line []byte) (id ID, value []byte) {

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 )
 
@@ -86,5 +87,35 @@ func TestScanAllocatesNothing(t *testing.T) {
 	var e Envelope
 	if n := testing.AllocsPerRun(100, func() { Scan(carrierINVITE, &e); Scan(small200, &e) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// checkKind: what we answer to m, and the request line we would write for it, are counted as what they are.
+func checkKind(t *testing.T, m *Message) {
+	t.Helper()
+	if !m.IsRequest() {
+		return
+	}
+	response := AppendBody(AppendResponse(nil, m, 486, "", nil, netip.AddrPort{}), "", nil)
+	if method, status, ok := KindOf(response); !ok || method != m.Method || status != 486 {
+		t.Errorf("a response counts as %s, %d, %v:\n%s", method, status, ok, response)
+	}
+	request := AppendRequestLine(nil, string(m.MethodName), m.URI)
+	if method, status, ok := KindOf(request); !ok || method != m.Method || status != 0 {
+		t.Errorf("a request counts as %s, %d, %v:\n%s", method, status, ok, request)
+	}
+}
+
+func TestKindOfWhatWeWrite(t *testing.T) {
+	for _, b := range corpus(t) {
+		var m Message
+		if m.Parse(bytes.Clone(b)) == nil {
+			checkKind(t, &m)
+		}
+	}
+	for _, bad := range []string{"", "INVITE", "SIP/2.0", "SIP/2.0 200 OK\r\n\r\n", "SIP/2.0 2x0 OK\r\nCSeq: 1 BYE\r\n\r\n", "\r\nCSeq: 1 BYE\r\n"} {
+		if method, status, ok := KindOf([]byte(bad)); ok && status != 0 {
+			t.Errorf("%q counts as %s, %d", bad, method, status)
+		}
 	}
 }
