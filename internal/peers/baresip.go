@@ -47,6 +47,7 @@ type Phone struct {
 
 	mu     sync.Mutex
 	events []string // types of the events seen, as CALL_ESTABLISHED, oldest first
+	keys   string   // that it has heard as telephone-events
 }
 
 // Start starts it and returns when it can be commanded.
@@ -205,6 +206,16 @@ func (p *Phone) Resume() { p.command("resume", "") }
 // Reinvite offers the other party of its call the same once more.
 func (p *Phone) Reinvite() { p.command("reinvite", "") }
 
+// Press plays a key to the other party of its call, as a telephone-event.
+func (p *Phone) Press(key string) { p.command("sndcode", key) }
+
+// Keys are those that others have played to it, oldest first.
+func (p *Phone) Keys() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.keys
+}
+
 // Transfer asks the other party of its call to call somebody else: a REFER.
 func (p *Phone) Transfer(to string) { p.command("transfer", to) }
 
@@ -293,10 +304,14 @@ func (p *Phone) take() {
 		var event struct {
 			Event bool
 			Type  string
+			Param string
 		}
 		if json.Unmarshal(b[:n], &event) == nil && event.Event {
 			p.mu.Lock()
 			p.events = append(p.events, event.Type)
+			if event.Type == "CALL_DTMF_START" {
+				p.keys += event.Param
+			}
 			p.mu.Unlock()
 		}
 	}
