@@ -12,7 +12,20 @@ import (
 )
 
 // floods limits the requests outside calls that one address of a trunk or agent sends. It belongs to one goroutine.
-type floods struct{ shares map[[16]byte]*share }
+type floods struct{ shares map[sender]*share }
+
+// sender is one address of a trunk or agent: agents known by digest may share one, behind a NAT.
+type sender struct {
+	address [16]byte
+	party   int32 // Index of the trunk, or the complement of the agent's
+}
+
+func senderOf(source netip.Addr, from trunks.Principal) sender {
+	if from.Trunk != nil {
+		return sender{source.As16(), int32(from.Trunk.Index)}
+	}
+	return sender{source.As16(), ^int32(from.Agent.Index)}
+}
 
 // share is what one address has sent.
 type share struct {
@@ -20,20 +33,19 @@ type share struct {
 	refused limiter // as many 503 are sent as requests are taken; the rest meets silence
 }
 
-// of returns the share of an address at a rate of its trunk or agent now. A stranger who claims to be another address each time
+// of returns the share of a sender at the rate of its trunk or agent now. A stranger who claims to be another address each time
 // within a network that is listed makes others forgotten, which lets them have a little more.
-func (f *floods) of(source netip.Addr, rate float64, now time.Time) *share {
-	key := source.As16()
-	one := f.shares[key]
+func (f *floods) of(from sender, rate float64, now time.Time) *share {
+	one := f.shares[from]
 	if one == nil {
 		if f.shares == nil {
-			f.shares = map[[16]byte]*share{}
+			f.shares = map[sender]*share{}
 		}
 		if len(f.shares) >= maxSourcesKept {
 			f.forget(now)
 		}
 		one = new(share)
-		f.shares[key] = one
+		f.shares[from] = one
 	}
 	one.taken.rate, one.refused.rate = rate, rate
 	return one
@@ -41,9 +53,9 @@ func (f *floods) of(source netip.Addr, rate float64, now time.Time) *share {
 
 // forget makes room: whoever has been quiet for a second, or else anybody.
 func (f *floods) forget(now time.Time) {
-	for source, one := range f.shares {
+	for from, one := range f.shares {
 		if now.Sub(one.taken.last) >= time.Second || len(f.shares) >= maxSourcesKept {
-			delete(f.shares, source)
+			delete(f.shares, from)
 		}
 	}
 }
@@ -55,7 +67,7 @@ func (s *shard) flooding(now time.Time, p transport.Packet, from trunks.Principa
 	if rate == 0 || s.env.Method == wire.ACK || s.env.Method == wire.CANCEL || s.ofCall() {
 		return false
 	}
-	source := s.floods.of(p.Flow.Remote.Addr(), rate, now)
+	source := s.floods.of(senderOf(p.Flow.Remote.Addr(), from), rate, now)
 	if source.taken.allow(now) {
 		return false
 	}
