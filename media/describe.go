@@ -65,10 +65,10 @@ type codec struct {
 	event uint8  // payload type of telephone-event, 0 = none
 }
 
-// describe reads a session description. It is tolerant of what SIP devices really send (bare LF, lines out of order,
-// no s= or t=), and strict about what it must understand: shape, addresses, ports. It allocates nothing. RFC 8866 §5.
+// describe reads a session description. It is tolerant of what SIP devices really send (bare LF, blanks at the end of lines, lines
+// out of order, no s= or t=), and strict about what it must understand: shape, addresses, ports. It allocates nothing. RFC 8866 §5.
 func describe(sdp []byte, d *description) *Error {
-	if !bytes.HasPrefix(sdp, []byte("v=0\n")) && !bytes.HasPrefix(sdp, []byte("v=0\r\n")) {
+	if first, _ := nextLine(sdp); string(first) != "v=0" {
 		return errSyntax
 	}
 	var sessionDirection direction
@@ -146,10 +146,13 @@ func describe(sdp []byte, d *description) *Error {
 	return nil
 }
 
-// nextLine cuts the first line off, without its CRLF or LF.
+// nextLine cuts the first line off, without its CRLF or LF and blanks before it, which would hide what an attribute says.
 func nextLine(b []byte) (line, rest []byte) {
 	line, rest, _ = bytes.Cut(b, []byte{'\n'})
 	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	for n := len(line); n > 0 && isBlank(line[n-1]); n = len(line) {
 		line = line[:n-1]
 	}
 	return line, rest
@@ -190,7 +193,7 @@ func readConnection(value []byte) (netip.Addr, *Error) {
 	network, rest := nextField(value)
 	family, rest := nextField(rest)
 	text, rest := nextField(rest)
-	if string(network) != "IN" || len(text) == 0 || len(bytes.TrimSpace(rest)) > 0 {
+	if !bytes.EqualFold(network, []byte("IN")) || len(text) == 0 || len(bytes.TrimSpace(rest)) > 0 {
 		return netip.Addr{}, errSyntax
 	}
 	return readAddress(family, text)

@@ -553,3 +553,56 @@ func hosts(sample []byte) (found []string) {
 	slices.Sort(found)
 	return slices.Compact(found)
 }
+
+// SDP-07, SDP-10: what devices and carriers write is understood as they mean it: bare LF, blanks at the end of lines, small letters
+// in c=, c= in each medium only, a line of port 0, ICE and BUNDLE, digits at another clock, attributes of nobody's RFC.
+func TestOddDescriptionsAreUnderstood(t *testing.T) {
+	const odd = "v=0 \n" +
+		"o=carrier 1 1 IN IP4 198.51.100.7 \n" +
+		"s= \n" +
+		"t=0 0 \n" +
+		"a=group:BUNDLE 0 1 \n" +
+		"a=ice-lite \n" +
+		"a=x-vendor: what ever \t \n" +
+		"m=audio 4000 RTP/AVP 0 97 98 \n" +
+		"c=in ip4 198.51.100.7 \n" +
+		"a=mid:0 \n" +
+		"a=rtpmap:97 telephone-event/16000 \n" +
+		"a=rtpmap:98 telephone-event/8000 \n" +
+		"a=fmtp:98 0-15 \n" +
+		"a=ptime:20 \n" +
+		"a=maxptime:40 \n" +
+		"a=rtcp-mux \n" +
+		"a=ice-ufrag:abcd \n" +
+		"a=candidate:1 1 UDP 2130706431 198.51.100.7 4000 typ host \n" +
+		"a=inactive \t\n" +
+		"m=video 0 RTP/AVP 96 \n" +
+		"c=IN IP4 198.51.100.7 \n"
+	r := newRelay(t, Options{})
+	b := r.Bridge(loopback, loopback)
+	t.Cleanup(b.Close)
+	offer, err := b.Offer(Caller, []byte(odd), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\r\ns=-\r\n", " RTP/AVP 0 97 98\r\n", "\r\na=inactive\r\n", "\r\na=rtcp-mux\r\n", "\r\na=rtpmap:97 telephone-event/16000\r\n",
+		"\r\na=rtpmap:98 telephone-event/8000\r\n", "\r\na=fmtp:98 0-15\r\n", "\r\na=ptime:20\r\n", "\r\na=maxptime:40\r\n", "\r\na=x-vendor: what ever\r\n", "\r\nm=video 0 RTP/AVP 96\r\n"} {
+		if !strings.Contains(string(offer), want) {
+			t.Errorf("the callee is not shown %q in\n%s", want, offer)
+		}
+	}
+	for _, hidden := range []string{"198.51.100.7", "candidate", "ice-", "BUNDLE"} {
+		if strings.Contains(string(offer), hidden) {
+			t.Errorf("the callee is shown %q in\n%s", hidden, offer)
+		}
+	}
+	answer, err := b.Answer(Callee, []byte("v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5000 RTP/AVP 0 98\na=rtpmap:98 telephone-event/8000\na=inactive\nm=video 0 RTP/AVP 96\n"), nil)
+	if err != nil || strings.Contains(string(answer), "rtcp-mux") {
+		t.Errorf("the answer is %v\n%s", err, answer)
+	}
+	for _, side := range []Side{Caller, Callee} {
+		if _, expected := b.Heard(side); expected {
+			t.Errorf("media is expected of the %v, although the stream is inactive", side)
+		}
+	}
+}
