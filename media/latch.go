@@ -31,7 +31,8 @@ type route struct {
 	dest   netip.AddrPort // where packets to the party go; invalid = nowhere
 	wire   sockaddr       // dest as the kernel wants it, if the engine is raw
 	said   netip.AddrPort // where its description wants packets; invalid = not known yet
-	former netip.AddrPort // whom we listened to before the party moved; its last packets may still come in
+	former netip.AddrPort // whom we listened to before the last description; its last packets may still come in
+	stayed bool           // that description named the same address: former is the party, unless it has fallen silent
 	host   netip.Addr     // where its SIP comes from; invalid = not known
 	policy Latch
 }
@@ -66,12 +67,32 @@ var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 // the party go there too (symmetric RTP, RFC 4961), unless it is on hold.
 func (r *route) learn(source netip.AddrPort) *route {
 	rank := r.judge(source)
-	moved := rank == r.trust && r.source == r.former && source != r.former
+	moved := !r.stayed && rank == r.trust && r.source == r.former && source != r.former
 	if rank == stranger || rank <= r.trust && !moved {
 		return nil
 	}
+	return r.lock(source, rank)
+}
+
+// regain returns the route locked to who was listened to before, in place of one that got in between because the lock was opened
+// for a description with the same address; nil if it is no such source. That it still sends shows that no NAT has moved it: the
+// caller sees to it that these are no last packets of before.
+func (r *route) regain(source netip.AddrPort) *route {
+	if !r.stayed || source != r.former || r.judge(source) < max(r.trust, anyone) {
+		return nil
+	}
+	return r.lock(source, r.judge(source))
+}
+
+// regains is how many packets of the former source show that it still sends.
+const regains = 5
+
+func (r *route) lock(source netip.AddrPort, rank trust) *route {
 	locked := *r
 	locked.source, locked.trust = source, rank
+	if r.stayed && source == r.former {
+		locked.former, locked.stayed = netip.AddrPort{}, false
+	}
 	if !r.said.IsValid() || r.open {
 		locked.send(source)
 	}
@@ -113,7 +134,7 @@ func (r *route) redescribed(u update) *route {
 	switch {
 	case u.said != r.said:
 		next.said = u.said
-		next.source, next.trust, next.former = netip.AddrPort{}, stranger, r.source
+		next.source, next.trust, next.former, next.stayed = netip.AddrPort{}, stranger, r.source, false
 		next.send(u.said)
 		if rank := next.judge(r.source); !r.said.IsValid() && r.source.IsValid() && rank != stranger {
 			// Early packets came before the description and agree with it: stay with their source.
@@ -123,7 +144,7 @@ func (r *route) redescribed(u update) *route {
 	case r.source.IsValid():
 		next.send(r.source)
 		if u.changed {
-			next.source, next.trust = netip.AddrPort{}, stranger
+			next.source, next.trust, next.former, next.stayed = netip.AddrPort{}, stranger, r.source, true
 		}
 	case !r.open:
 		next.send(u.said)

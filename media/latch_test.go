@@ -125,3 +125,43 @@ func TestLatchSequences(t *testing.T) {
 		})
 	}
 }
+
+// MED-03: a description that opens the lock for a new mapping of the NAT does not give it away: who gets in first loses to the party
+// if that still sends from where it did, and the last packets of an old mapping do not count for that.
+func TestThiefIsPutOutAfterAReinvite_MED03(t *testing.T) {
+	const inside, outside, moved, thief = "192.168.1.2:4000", "203.0.113.5:50001", "203.0.113.5:50002", "198.18.0.66:6666"
+	at := netip.MustParseAddrPort
+	reinvited := func() *plug {
+		p := new(plug).begin(&route{kind: kindRTP}, false)
+		p.jack = new(jack)
+		p.redescribe(update{said: at(inside)})
+		if p.learn(at(outside)) == nil {
+			t.Fatal("the party is not believed")
+		}
+		p.redescribe(update{said: at(inside), changed: true})
+		return p
+	}
+	p := reinvited()
+	if p.learn(at(thief)) == nil {
+		t.Fatal("nobody is known to be where the party was, and yet the first is not believed")
+	}
+	for i := range regains - 1 {
+		if p.learn(at(outside)) != nil {
+			t.Fatalf("packet %d of the former source was believed", i+1)
+		}
+	}
+	if r := p.learn(at(outside)); r == nil || r.dest != at(outside) {
+		t.Fatal("the party did not get its lock back")
+	}
+	for range 2 * regains {
+		if p.learn(at(thief)) != nil {
+			t.Fatal("the thief was believed again")
+		}
+	}
+	p = reinvited()
+	p.learn(at(moved))
+	p.learn(at(outside))
+	if r := p.learn(at(moved)); r == nil || r.dest != at(moved) {
+		t.Error("one late packet of the old mapping took the lock from the new one")
+	}
+}

@@ -9,14 +9,15 @@ import (
 // plug is what one party's RTP, or RTCP, of one stream is received by. It sits in a jack, the UDP port on our side,
 // and packets from it leave by the opposite plug's jack.
 type plug struct {
-	route   atomic.Pointer[route]
-	other   atomic.Pointer[plug] // faces the other party
-	jack    *jack                // set before packets come
-	control bool                 // RTCP
-	event   bool                 // the packet at hand is a telephone-event; the reader's own
-	streak  int32                // accepted packets since the raw engine last looked whether to connect; the reader's own
-	meter   meter
-	settled tally // what the relay has booked already; under its mutex
+	route    atomic.Pointer[route]
+	other    atomic.Pointer[plug] // faces the other party
+	jack     *jack                // set before packets come
+	control  bool                 // RTCP
+	event    bool                 // the packet at hand is a telephone-event; the reader's own
+	streak   int32                // accepted packets since the raw engine last looked whether to connect; the reader's own
+	returned int32                // packets of the source before, while another has the lock; the reader's own
+	meter    meter
+	settled  tally // what the relay has booked already; under its mutex
 }
 
 // begin readies a new plug. Routes never change, so plugs may begin with the same one.
@@ -118,9 +119,15 @@ func (p *plug) learn(source netip.AddrPort) *route {
 		}
 		locked := r.learn(source)
 		if locked == nil {
-			return nil
+			if locked = r.regain(source); locked == nil {
+				return nil
+			}
+			if p.returned++; p.returned < regains {
+				return nil
+			}
 		}
 		if p.route.CompareAndSwap(r, locked) {
+			p.returned = 0
 			return locked
 		}
 	}
