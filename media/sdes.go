@@ -224,7 +224,7 @@ func (p *plug) secure(theirs, ours masterKey) {
 		case theirs.suite == noSuite:
 			unseal = nil
 		case unseal == nil || unseal.key != theirs:
-			unseal = newOpener(theirs)
+			unseal = newOpener(theirs).follow(unseal)
 		}
 		switch {
 		case ours.suite == noSuite:

@@ -3,6 +3,7 @@ package media
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"sync/atomic"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -59,6 +60,8 @@ type sealer struct {
 	control rtcp.Header
 	ssrc    uint32
 	sources int // times the SSRC changed
+
+	before atomic.Pointer[sealer] // of the key before, until a packet comes under this one; nil: there was none
 }
 
 // keyless stands where SRTP is agreed on and its keys are not.
@@ -114,11 +117,47 @@ func (s *sealer) open(packet []byte, what packetClass) (out []byte, ok bool) {
 	case what == rtcpPacket:
 		out, err = s.context.DecryptRTCP(packet, packet, &s.control)
 	default:
-		if out, err = s.context.DecryptRTP(packet, packet, &s.header); err == nil && !s.admit(out) {
+		if out, err = s.context.DecryptRTP(packet, packet, &s.header); err != nil {
+			return s.openAcross(packet)
+		}
+		if s.before.Load() != nil {
+			s.before.Store(nil)
+		}
+		if !s.admit(out) {
 			return nil, false
 		}
 	}
 	return out, err == nil
+}
+
+// openAcross opens a packet, while none has come under the key, that the key alone does not: one of a party whose count of packets
+// goes on although its key is new, as RFC 3711 §3.3.1 wants it (many begin anew), or one that was sent under the key before.
+func (s *sealer) openAcross(packet []byte) (out []byte, ok bool) {
+	old := s.before.Load()
+	if old == nil || s.key.suite >= gcm128 { // an attempt with GCM spoils the packet
+		return nil, false
+	}
+	ssrc := binary.BigEndian.Uint32(packet[8:])
+	if count, known := old.context.ROC(ssrc); known {
+		for _, roc := range [...]uint32{count, count + 1} { // it may have turned over in between
+			s.context.SetROC(ssrc, roc)
+			if out, err := s.context.DecryptRTP(packet, packet, &s.header); err == nil {
+				s.before.Store(nil)
+				return out, s.admit(out)
+			}
+		}
+		s.context.SetROC(ssrc, 0)
+	}
+	return old.open(packet, rtpPacket)
+}
+
+// follow says that s opens what a party sends from now on, in place of old. Of those before that, none is kept.
+func (s *sealer) follow(old *sealer) *sealer {
+	if old != nil && old.context != nil && s.context != nil {
+		s.before.Store(old)
+		old.before.Store(nil)
+	}
+	return s
 }
 
 // admit counts the SSRCs that come by.

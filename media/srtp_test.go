@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -347,4 +348,70 @@ func FuzzCrypto(f *testing.F) {
 			t.Errorf("%q was read, and cannot be used", value)
 		}
 	})
+}
+
+// MED-11: a party that takes a new key may begin to count its packets anew or go on (RFC 3711 §3.3.1); what it sent under the old key
+// may come late; what was opened once is never opened again.
+func TestNewKey_MED11(t *testing.T) {
+	packet := func(number uint16) []byte {
+		b := make([]byte, 20, 64)
+		b[0] = 0x80
+		binary.BigEndian.PutUint16(b[2:], number)
+		b[11] = 9
+		return b
+	}
+	sealed := func(c *srtp.Context, number uint16) []byte {
+		out, err := c.EncryptRTP(nil, packet(number), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	opens := func(s *sealer, b []byte) bool {
+		out, ok := s.open(append(make([]byte, 0, 64), b...), rtpPacket)
+		return ok && len(out) == 20
+	}
+	for name, test := range map[string]struct {
+		last  uint16 // sent under the old key, by a count that has turned over once
+		first uint16 // under the new one
+		count uint32
+	}{
+		"anew":                     {2, 3, 0},
+		"on":                       {2, 3, 1},
+		"on, over the next turn":   {65535, 0, 2},
+		"anew, from anywhere else": {2, 40000, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			party, old := cipher(t, callersKey), newOpener(masterKey{aes80, callersKey})
+			for _, number := range []uint16{65534, 65535, 0, 1} {
+				if !opens(old, sealed(party, number)) {
+					t.Fatalf("packet %d is not opened", number)
+				}
+			}
+			for number := uint32(1000); number < uint32(test.last); number += 1000 {
+				opens(old, sealed(party, uint16(number)))
+			}
+			late, last := sealed(party, test.last), sealed(party, test.last+1)
+			opener := newOpener(masterKey{aes80, otherKey}).follow(old)
+			if !opens(opener, late) || opens(opener, late) {
+				t.Error("a packet under the old key is opened once while none has come under the new one")
+			}
+			party = cipher(t, otherKey)
+			if test.count > 0 {
+				party.SetROC(9, test.count)
+			}
+			first := sealed(party, test.first)
+			if !opens(opener, first) || opens(opener, first) {
+				t.Error("the first packet under the new key is opened once")
+			}
+			for number := test.first + 1; number != test.first+100; number++ {
+				if !opens(opener, sealed(party, number)) {
+					t.Fatalf("packet %d is not opened", number)
+				}
+			}
+			if opens(opener, last) || opener.before.Load() != nil {
+				t.Error("the old key still opens packets")
+			}
+		})
+	}
 }
