@@ -132,7 +132,7 @@ func TestPhonesQuality(t *testing.T) {
 			p := startPhones(t, phoneOptions{carrierLine: test.line})
 			p.call(t, p.carrier)
 			p.talk(t)
-			time.Sleep(12 * time.Second) // two reports of RTCP
+			time.Sleep(17 * time.Second) // three reports of RTCP, the first of which is about nothing
 			p.carrier.HangUp()
 			p.quiet(t)
 			m := p.Metrics()
