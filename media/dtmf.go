@@ -70,10 +70,9 @@ type spelling struct {
 	hide  bool          // the other party is not shown any
 	add   bool          // the other party is shown some in the describing one's name
 	among []eventFormat // of which; nil: one for each clock
-	used  payloadTypes  // that mean something to the describing party, each with what it is
 }
 
-// payloadTypes says of each payload type whether it means telephone-event, by its clock, or something else.
+// payloadTypes says of each payload type of a party whether it means telephone-event, by its clock, or something else.
 type payloadTypes [128]uint32
 
 const (
@@ -130,9 +129,20 @@ func withoutEvents(list []format) []format {
 	return slices.DeleteFunc(list, func(f format) bool { return f.isEvent() })
 }
 
+// respell takes the telephone-event out of a list that its party is not believed to speak, and adds what goes in its name. It is
+// empty if there is no codec.
+func (how spelling) respell(list []format) []format {
+	var used payloadTypes
+	used.note(list)
+	if list = withoutEvents(list); how.add && len(list) > 0 {
+		list = how.addEvents(list, &used)
+	}
+	return list
+}
+
 // addEvents appends telephone-event in the name of a party that has none: for an offer one for each clock of its codecs, for an
 // answer those offered that go with its codecs, or all if none does.
-func (how *spelling) addEvents(list []format) []format {
+func (how spelling) addEvents(list []format, used *payloadTypes) []format {
 	codecs := len(list)
 	goes := func(clock uint32) bool {
 		return slices.ContainsFunc(list[:codecs], func(f format) bool { return !f.companion() && f.clock == clock })
@@ -140,7 +150,7 @@ func (how *spelling) addEvents(list []format) []format {
 	if how.among == nil {
 		for i := 0; i < codecs && len(list) < codecs+offeredClocks; i++ {
 			if f := &list[i]; !f.companion() && f.clock != 0 && !hasEvents(list[codecs:], f.clock) {
-				list = how.appendEvent(list, f.clock)
+				list = used.appendEvent(list, f.clock)
 			}
 		}
 		return list
@@ -148,7 +158,7 @@ func (how *spelling) addEvents(list []format) []format {
 	fits := slices.ContainsFunc(how.among, func(e eventFormat) bool { return goes(e.clock) })
 	for _, e := range how.among {
 		if (goes(e.clock) || !fits) && !hasEvents(list[codecs:], e.clock) {
-			list = how.appendEvent(list, e.clock)
+			list = used.appendEvent(list, e.clock)
 		}
 	}
 	return list
@@ -164,15 +174,15 @@ const usualEvent = 101
 var telephoneEvent = []byte(codecLabels[codecEvent])
 
 // appendEvent appends a telephone-event format under the party's own number for it or a free one, if there is one and room for it.
-func (how *spelling) appendEvent(list []format, clock uint32) []format {
+func (p *payloadTypes) appendEvent(list []format, clock uint32) []format {
 	if len(list) >= maxFormats {
 		return list
 	}
-	number, ok := how.used.free(clock)
+	number, ok := p.free(clock)
 	if !ok {
 		return list
 	}
-	how.used[number] = otherwise
+	p[number] = otherwise
 	f := format{number: number, shown: number, name: telephoneEvent, clock: clock, label: codecEvent, ours: true}
 	f.codec = f.sum(nil)
 	return append(list, f)

@@ -86,9 +86,6 @@ func (b *Bridge) offerFormats(from Side, d *description) *Error {
 func (b *Bridge) readFormats(s *section, from Side, known numbering, how spelling) bool {
 	var room [maxFormats]format
 	list, whole := s.readFormats(room[:0])
-	if how.add {
-		how.used.note(list)
-	}
 	by, to := b.parties[from].terms.Codecs, b.parties[from.Other()].terms.Codecs
 	if len(by)+len(to) > 0 && string(s.media) == "audio" {
 		if list, whole = filter(list, by, to), true; len(list) == 0 {
@@ -96,11 +93,8 @@ func (b *Bridge) readFormats(s *section, from Side, known numbering, how spellin
 		}
 	}
 	if how.drop {
-		if list, whole = withoutEvents(list), true; len(list) == 0 {
+		if list, whole = how.respell(list), true; len(list) == 0 {
 			return false
-		}
-		if how.add {
-			list = how.addEvents(list)
 		}
 	}
 	s.own, s.numbers = codecOf(list), known
