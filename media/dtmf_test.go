@@ -617,3 +617,57 @@ func TestDigitsThroughSRTP(t *testing.T) {
 		})
 	})
 }
+
+// Whatever the party does meanwhile, each digit is played once, in order and whole, and no number of its stream is missing.
+func TestDigitsWhateverThePartyDoes(t *testing.T) {
+	for seed := range uint64(40) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newDigitCall(t)
+			defer c.relay.Close()
+			defer c.bridge.Close()
+			random := rand.New(rand.NewPCG(seed, 6))
+			source, timestamp := uint32(7), uint32(1)
+			say := func() {
+				c.sequence[Caller]++
+				timestamp += 160
+				c.say(Caller, &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: c.sequence[Caller], Timestamp: timestamp, SSRC: source}, Payload: make([]byte, 160)})
+			}
+			var played []digit
+			for range 120 {
+				switch random.IntN(8) {
+				case 0:
+					d := Digit{byte(random.IntN(17)), time.Duration(2+random.IntN(10)) * 20 * time.Millisecond}
+					if err := c.bridge.Play(Caller, d); err == nil {
+						played = append(played, digit{d.Event, uint16(d.Duration / time.Millisecond * 8), true})
+					} else if err != errManyDigits {
+						t.Fatal(err)
+					}
+				case 1: // silence
+					quiet := time.Duration(random.IntN(300)) * time.Millisecond
+					time.Sleep(quiet)
+					timestamp += uint32(quiet / time.Millisecond * 8)
+				case 2: // what was delayed comes at once
+					time.Sleep(60 * time.Millisecond)
+					say()
+					say()
+					say()
+				case 3:
+					if random.IntN(6) == 0 { // another source takes over
+						source++
+						timestamp, c.sequence[Caller] = random.Uint32(), uint16(random.Uint32())
+					}
+				default:
+					for range random.IntN(10) {
+						say()
+						time.Sleep(20 * time.Millisecond)
+					}
+				}
+			}
+			time.Sleep(20 * time.Second)
+			got := events(t, c.left(Callee))
+			if !slices.Equal(got, played) {
+				t.Errorf("seed %d: heard %v\nplayed %v", seed, got, played)
+			}
+		})
+	}
+}

@@ -30,7 +30,10 @@ type player struct {
 	at        time.Duration // when it was
 	own       bool          // it was ours
 	added     uint16        // packets of ours among those of the party
-	step      uint32        // timestamp units of a slot
+	apart     uint32        // the last two packets of the party, in timestamp units
+	step      uint32        // as all are apart; 0: not known
+	after     uint32        // the timestamp that the next event has at least
+	played    bool          // there is such a one
 	clock     uint32        // of the party's codec
 
 	playing bool
@@ -38,6 +41,7 @@ type player struct {
 	format  eventFormat
 	start   uint32 // timestamp of the event
 	slots   uint32 // so far
+	units   uint32 // of each
 	ends    int    // end packets sent
 	rest    time.Duration
 	packet  [eventPacket + sealRoom]byte
@@ -144,6 +148,7 @@ func (pl *player) convert(p *plug, r *route, packet []byte, what packetClass, no
 	pl.clock = r.codec.clock
 	if !pl.known || ssrc != pl.ssrc {
 		pl.known, pl.ssrc, pl.added, pl.own = true, ssrc, 0, true // the distance to the packet before says nothing
+		pl.played = false
 		pl.sequence = binary.BigEndian.Uint16(packet[2:]) - 1
 	}
 	sequence := binary.BigEndian.Uint16(packet[2:]) + pl.added
@@ -156,9 +161,7 @@ func (pl *player) convert(p *plug, r *route, packet []byte, what packetClass, no
 		}
 		return p.pass(r.types, packet, what)
 	}
-	if apart := timestamp - pl.timestamp; !pl.own && ahead == 1 && apart >= pl.clock/200 && apart <= pl.clock/5 {
-		pl.step = apart
-	}
+	pl.measure(timestamp-pl.timestamp, ahead == 1 && !pl.own)
 	pl.sequence, pl.timestamp, pl.at, pl.own = sequence, timestamp, now, false
 	if !pl.playing && (pl.count == 0 || now < pl.rest) {
 		return p.pass(r.types, packet, what)
@@ -174,12 +177,24 @@ func (pl *player) convert(p *plug, r *route, packet []byte, what packetClass, no
 	return p.pass(nil, packet, what)
 }
 
+// measure follows how far the party's packets are apart, by two that are alike: silence between two says nothing.
+func (pl *player) measure(apart uint32, neighbours bool) {
+	if neighbours && apart == pl.apart && apart >= pl.clock/200 && apart <= pl.clock/8 {
+		pl.step = apart
+	}
+	pl.apart = apart
+}
+
 // begin takes the first digit that waits.
 func (pl *player) begin() {
 	pl.digit = pl.queue[0]
 	copy(pl.queue[:], pl.queue[1:pl.count])
 	pl.count--
-	pl.playing, pl.start, pl.slots, pl.ends = true, pl.timestamp, 0, 0
+	pl.playing, pl.start, pl.slots, pl.ends, pl.units = true, pl.timestamp, 0, 0, pl.stepUnits()
+	if pl.played && int32(pl.start-pl.after) < 0 { // the party's packets are late: two events must not look like one
+		pl.start = pl.after
+	}
+	pl.after, pl.played = pl.start+1, true
 	pl.format = pl.formats[0]
 	for _, f := range pl.formats {
 		usable := pl.digit.Event != Flash || f.flash
@@ -194,7 +209,7 @@ func (pl *player) write(packet []byte, now time.Duration) []byte {
 	pl.slots++
 	length := uint64(pl.digit.Duration) * uint64(pl.format.clock) / uint64(time.Second)
 	length = min(length, 0xffff)
-	so := uint64(pl.slots) * uint64(pl.stepUnits()) * uint64(pl.format.clock) / uint64(pl.clock)
+	so := uint64(pl.slots) * uint64(pl.units) * uint64(pl.format.clock) / uint64(pl.clock)
 	flags := byte(volume10)
 	if so >= length {
 		so = length
@@ -213,6 +228,7 @@ func (pl *player) write(packet []byte, now time.Duration) []byte {
 	if pl.ends == endPackets {
 		pl.playing = false
 		pl.rest = now + pause
+		pl.after = pl.start + pl.slots*pl.units
 	}
 	return packet
 }
@@ -261,7 +277,7 @@ func (pl *player) tick() {
 	pl.sequence++
 	pl.added++
 	packet := pl.write(pl.packet[:eventPacket], now)
-	pl.timestamp, pl.at, pl.own = pl.start+pl.slots*pl.stepUnits(), now, true
+	pl.timestamp, pl.at, pl.own = pl.start+pl.slots*pl.units, now, true
 	if pl.send(other, out, packet) {
 		pl.relay.inserted.Add(1)
 	}
