@@ -1,7 +1,7 @@
 # Everything a contributor runs. `make` alone prints this list.
 
 GO       ?= go
-# Interop tests start real peers (SIPp, Kamailio, baresip); a peer that is not installed is skipped by name.
+# Interop tests start real peers (SIPp, Kamailio, baresip, linphone, sipsak); a peer that is not installed is skipped by name.
 TAGS     ?= interop
 PACKAGES ?= ./...
 PEERS     = trunkline/internal/peers

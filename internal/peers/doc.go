@@ -1,4 +1,4 @@
-// Package peers starts the programs that tests talk to, SIPp, Kamailio and baresip, and the edge itself as a process of its own,
+// Package peers starts the programs that tests talk to, SIPp, Kamailio, baresip, linphone and sipsak, and the edge itself as a process of its own,
 // all on loopback with files in the test's folder. A peer that is not installed skips the test by name, and fails it where CI is set.
 //
 // Whatever is started ends with its test, by process id, whether the test passes or not; a failed test keeps the logs in its

@@ -5,6 +5,7 @@ package peers
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type handset interface {
 	Held() bool
 	Digits() string
 	Offers() int
+	Recording() Recording
 }
 
 // line is a phone in its place at the edge.
@@ -39,6 +41,7 @@ type line struct {
 	cell   lab.Cell       // what is common to what is seen of it
 	number string         // under which it is called
 	door   netip.AddrPort // the edge, as it sees it
+	hertz  int            // that it plays
 }
 
 // pair are two phones with an edge between them, which both speak one transport and one kind of media with it.
@@ -61,6 +64,9 @@ func (p pairing) String() string {
 func pairings() (all []pairing) {
 	for _, way := range [][2]string{{"udp", "rtp"}, {"tcp", "rtp"}, {"tls", "rtp"}, {"udp", "srtp"}, {"tls", "srtp"}} {
 		all = append(all, pairing{"baresip", "linphone", way[0], way[1]}, pairing{"linphone", "baresip", way[0], way[1]})
+		if way[0] == "tls" { // where linphone is not called as a carrier
+			all = append(all, pairing{"baresip", "baresip", way[0], way[1]})
+		}
 	}
 	return all
 }
@@ -122,10 +128,13 @@ func (p pairing) line(t *testing.T, s *stage, peer string, cell lab.Cell, at net
 	if agent {
 		password = agentPassword
 	}
-	l := &line{cell: cell, number: number, door: door}
+	l := &line{cell: cell, number: number, door: door, hertz: toneOfCarrier}
+	if agent {
+		l.hertz = toneOfAgent
+	}
 	switch peer {
 	case "linphone":
-		phone := Linphone{Listen: at, Transport: p.transport, User: number, Proxy: door.String(), Password: password, Register: agent, Secure: secure, Authority: s.authority}
+		phone := Linphone{Hertz: l.hertz, Listen: at, Transport: p.transport, User: number, Proxy: door.String(), Password: password, Register: agent, Secure: secure, Authority: s.authority}
 		if session != "" {
 			phone.Interval = 90 * time.Second
 		}
@@ -134,7 +143,7 @@ func (p pairing) line(t *testing.T, s *stage, peer string, cell lab.Cell, at net
 		if at.Port()%2 == 1 {
 			at = netip.AddrPortFrom(at.Addr(), at.Port()-1)
 		}
-		l.handset = Baresip{Listen: at, Transport: p.transport, User: number, Domain: door.String(), Proxy: door.String(), Password: password, Register: agent, Secure: secure, Authority: s.authority}.Start(t)
+		l.handset = Baresip{Hertz: l.hertz, Listen: at, Transport: p.transport, User: number, Domain: door.String(), Proxy: door.String(), Password: password, Register: agent, Secure: secure, Authority: s.authority}.Start(t)
 	}
 	return l
 }
@@ -179,6 +188,17 @@ func types(t *testing.T, from, to *line, digit byte) {
 	soon(t, "the digit has come", func() bool { return to.Digits() == had+string(digit) })
 }
 
+// listens waits until a phone has heard the other's tone for a second from now on.
+func listens(t *testing.T, l, other *line) {
+	t.Helper()
+	before := l.Recording().Tone(other.hertz)
+	for end := time.Now().Add(20 * time.Second); l.Recording().Tone(other.hertz) < before+time.Second; time.Sleep(250 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the tone of %d Hz is not heard at the %s", other.hertz, l.cell.As)
+		}
+	}
+}
+
 // holds lets one phone hold the call and take it up again.
 func holds(t *testing.T, by, other *line) {
 	t.Helper()
@@ -199,6 +219,8 @@ func (p *pair) tour(t *testing.T, from, to *line, direction string) {
 
 	to.AnswerMode("auto")
 	p.connect(t, from, to)
+	listens(t, from, to)
+	listens(t, to, from)
 	types(t, from, to, '5')
 	types(t, to, from, '7')
 	holds(t, from, to)
@@ -207,7 +229,7 @@ func (p *pair) tour(t *testing.T, from, to *line, direction string) {
 	types(t, to, from, '*')
 	p.ends(t, from.HangUp)
 	for _, l := range []*line{from, to} {
-		for _, what := range []string{lab.DTMFFromPeer, lab.DTMFToPeer, lab.HeldByPeer, lab.HeldByOther} {
+		for _, what := range []string{lab.Tone, lab.DTMFFromPeer, lab.DTMFToPeer, lab.HeldByPeer, lab.HeldByOther} {
 			saw(l, what)
 		}
 	}
@@ -253,7 +275,7 @@ func (p *pair) reachable(whats ...string) bool {
 }
 
 // TestLabPhonesTour: baresip and linphone, each as carrier and as agent, call each other both ways over each transport, with RTP and
-// with SRTP: calls that either side ends, digits, hold by either side, media before the answer, calls that are given up.
+// with SRTP: calls that either side ends, the tone of each heard by the other, digits, hold by either side, media before the answer, calls that are given up.
 func TestLabPhonesTour(t *testing.T) {
 	t.Parallel()
 	together(t, func(t *testing.T, way pairing) {
@@ -279,7 +301,7 @@ func TestLabPhonesTour(t *testing.T) {
 func TestLabSessionTimers(t *testing.T) {
 	t.Parallel()
 	together(t, func(t *testing.T, way pairing) {
-		if way.media == "srtp" {
+		if way.media == "srtp" || way.carrier == way.agent {
 			return // says nothing more about timers
 		}
 		p := way.start(t, "session_expires: 90s")
@@ -305,18 +327,19 @@ func TestLabSessionTimers(t *testing.T) {
 	})
 }
 
-// TestLabTransfers: the agent's phone transfers a call of the carrier to another number there: without a word to whom it leads, and, where
-// the phone can, after it has talked to them. The carrier's own parties hear each other then, and the agent is out of it.
+// TestLabTransfers: the agent's phone transfers a call of the carrier to another number there: without a word to whom it leads, and after
+// it has talked to them. The carrier's own parties hear each other then, and the agent is out of it.
 func TestLabTransfers(t *testing.T) {
 	t.Parallel()
 	together(t, func(t *testing.T, way pairing) {
-		if way.media == "srtp" && way.transport == "udp" {
-			return // as over TLS
+		if way.media == "srtp" && way.transport == "udp" || way.carrier == way.agent {
+			return // says nothing more about transfers
 		}
 		way.carrier = ""
 		p := way.start(t, "")
 		c := newCarrier(t, p.stage)
-		third := "sip:+14155550199@" + p.agent.door.String()
+		const number = "+14155550199"
+		third := "sip:" + number + "@" + p.agent.door.String()
 		saw := func(what string) {
 			cell := p.agent.cell
 			cell.What, cell.Direction = what, lab.Inbound
@@ -331,19 +354,20 @@ func TestLabTransfers(t *testing.T) {
 		p.quiet(t)
 		saw(lab.BlindTransfer)
 
-		phone, can := p.agent.handset.(*RunningLinphone)
-		if !can {
-			cell := p.agent.cell
-			cell.What, cell.Direction = lab.AttendedByPeer, lab.Inbound
-			lab.Lacks(cell, "baresip 1.0 has no command for it")
-			return
-		}
 		attended := p.calledBy(t, c)
-		phone.Hold()
-		connected := phone.Connected()
-		phone.Dial(third)
-		soon(t, "the third party has answered", func() bool { return phone.Connected() > connected })
-		phone.TransferBetween(2, 3)
+		p.agent.Hold()
+		connected := p.agent.Connected()
+		p.agent.Dial(third + ";transport=" + way.transport)
+		soon(t, "the third party has answered", func() bool { return p.agent.Connected() > connected })
+		switch phone := p.agent.handset.(type) {
+		case *RunningLinphone:
+			phone.TransferBetween(2, 3)
+		case *Phone: // has no key for it, but takes a target with Replaces
+			d := phone.Dialed(number)
+			phone.Switch(1)
+			replaces := url.QueryEscape(fmt.Sprintf("%s;to-tag=%s;from-tag=%s", d.CallID, d.RemoteTag, d.LocalTag))
+			phone.Transfer(fmt.Sprintf("<%s?Replaces=%s>", third, replaces))
+		}
 		p.joined(t, c, attended)
 		soon(t, "both of the agent's calls have ended", func() bool { return p.agent.Ended() >= ended+3 })
 		attended.HangUp(t.Context())
