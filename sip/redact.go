@@ -3,21 +3,28 @@ package sip
 import "bytes"
 
 // Redact returns a message with its credentials masked: what authenticates in
-// Authorization and Proxy-Authorization, and the keys in an SDP's a=crypto. It
-// changes b in place, keeping its length.
+// Authorization and Proxy-Authorization, folded ones too, and the keys in an
+// SDP's a=crypto and k=. It changes b in place, keeping its length.
 func Redact(b []byte) []byte {
+	credentials := false // the header at hand has some
 	for line := range bytes.Lines(b) {
-		name, value, found := bytes.Cut(line, []byte(":"))
-		if !found {
-			continue
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		if line[0] == ' ' || line[0] == '\t' { // goes on (RFC 3261 §7.3.1)
+			value = line
+		} else {
+			name = bytes.TrimSpace(name)
+			credentials = bytes.EqualFold(name, []byte("Authorization")) || bytes.EqualFold(name, []byte("Proxy-Authorization"))
 		}
-		name = bytes.TrimSpace(name)
 		switch {
-		case bytes.EqualFold(name, []byte("Authorization")), bytes.EqualFold(name, []byte("Proxy-Authorization")):
+		case credentials:
 			mask(value, "response=\"")
 			mask(value, "cnonce=\"")
 		case bytes.EqualFold(name, []byte("a=crypto")):
 			mask(value, "inline:")
+		case bytes.HasPrefix(line, []byte("k=")): // RFC 4566 §5.12
+			mask(line, "clear:")
+			mask(line, "base64:")
+			mask(line, "uri:")
 		}
 	}
 	return b

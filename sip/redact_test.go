@@ -10,10 +10,14 @@ func TestRedact(t *testing.T) {
 	message := strings.ReplaceAll(`INVITE sip:b@far SIP/2.0
 Authorization: Digest username="u", realm="r", nonce="n", uri="sip:b", response="`+secret+`", cnonce="`+secret+`"
 proxy-authorization : Digest Response="`+secret+`"
+Authorization: Digest username="u", realm="r",
+  response="`+secret+`",
+	cnonce="`+secret+`"
 WWW-Authenticate: Digest nonce="keep"
 Content-Length: 99
 
 v=0
+k=base64:`+secret+`
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:`+secret+`|2^20|1:4
 a=rtpmap:0 PCMU/8000
 `, "\n", "\r\n")
