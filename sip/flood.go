@@ -53,11 +53,7 @@ func (f *floods) of(from sender, rate float64, now time.Time) *share {
 
 // forget makes room: whoever has been quiet for a second, or else anybody.
 func (f *floods) forget(now time.Time) {
-	for from, one := range f.shares {
-		if now.Sub(one.taken.last) >= time.Second || len(f.shares) >= maxSourcesKept {
-			delete(f.shares, from)
-		}
-	}
+	makeRoom(f.shares, func(one *share) bool { return now.Sub(one.taken.last) >= time.Second })
 }
 
 // flooding reports whether the request at hand is one too many of its address, which is then answered with 503, before it has any

@@ -67,15 +67,21 @@ func (l *sources) allow(now time.Time, source netip.Addr) bool {
 
 // forget makes room: whoever has been quiet for a second, or else anybody.
 func (l *sources) forget(now time.Time) {
-	for of, share := range l.shares {
-		if now.Sub(share.last) >= time.Second {
-			delete(l.shares, of)
+	makeRoom(l.shares, func(share *limiter) bool { return now.Sub(share.last) >= time.Second })
+}
+
+// makeRoom forgets who is quiet, and of the others as many as leave a quarter free: to look at all of them for each new one would let
+// a forged source cost more than its packet.
+func makeRoom[K comparable, V any](shares map[K]V, quiet func(V) bool) {
+	for of, share := range shares {
+		if quiet(share) {
+			delete(shares, of)
 		}
 	}
-	for of := range l.shares {
-		if len(l.shares) < maxSourcesKept {
+	for of := range shares {
+		if len(shares) <= maxSourcesKept*3/4 {
 			return
 		}
-		delete(l.shares, of)
+		delete(shares, of)
 	}
 }
