@@ -81,9 +81,15 @@ func (s *shard) prove(now time.Time, snapshot *trunks.Snapshot, source netip.Add
 func (s *shard) challengeUnlisted(now time.Time, p transport.Packet, err error) {
 	r := s.unproven(now, p.Flow.Remote.Addr(), err)
 	s.count.reject(r.Cause)
-	if s.sources.allow(now, p.Flow.Remote.Addr()) && s.strangers.allow(now) {
+	if s.sources.allow(now, p.Flow.Remote.Addr()) && s.strangers.allow(now) || s.help(now) {
 		s.replyStateless(now, p.Flow, r)
 	}
+}
+
+// help reports whether the request at hand is a call for help that is challenged although others have used up what strangers may
+// cost: an agent behind a changing address is one until it has answered. Such calls have as much to themselves (IDN-11).
+func (s *shard) help(now time.Time) bool {
+	return s.in.Method == wire.INVITE && s.callsForHelp() && s.helped.allow(now)
 }
 
 // unproven is what credentials that do not do are answered with. A wrong password and an unknown user are told apart by

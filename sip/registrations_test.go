@@ -271,3 +271,27 @@ func TestScannerUsesUpItsOwnShare_SEC05(t *testing.T) {
 		}
 	})
 }
+
+// IDN-11: an agent behind a changing address may call for help although a scanner beside it has used up what strangers are answered.
+func TestCallForHelpBesideAScanner_IDN11(t *testing.T) {
+	inOffice(t, func(o *office) {
+		for i := range 2000 {
+			o.send(o.elsewhere, o.request("REGISTER", "sip:office", fmt.Sprintf("s%d", i), fmt.Sprintf("scan%d", i), o.elsewhere, "Expires: 600\n"))
+		}
+		for range 2000 {
+			if _, ok := o.elsewhere.Receive(10 * time.Millisecond); !ok {
+				break
+			}
+		}
+		o.send(o.elsewhere, o.request("INVITE", "sip:+14155550100@office", "late", "late", o.elsewhere, ""))
+		if _, ok := o.elsewhere.Receive(10 * time.Millisecond); ok {
+			t.Error("any call without credentials is answered beside the scanner, so that the one below shows nothing")
+		}
+		if m := o.signed("INVITE", "urn:service:sos", "help", "", o.elsewhere, "mobile", "open sesame"); m.Status != 100 {
+			t.Errorf("a call for help got %d", m.Status)
+		}
+		if m := o.next(o.carrier); m.Method != wire.INVITE || string(m.URI) != "urn:service:sos" {
+			t.Errorf("the carrier got\n%s", m.Bytes)
+		}
+	})
+}

@@ -57,6 +57,7 @@ type shard struct {
 	count     counters
 	strangers limiter
 	sources   sources
+	helped    limiter // calls for help of strangers
 	floods    floods
 	gate      *digest.Server // of agents known by digest
 	proven    *trunks.Agent  // who signed the request at hand; nil: it was not asked
@@ -95,6 +96,7 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		trace:     newTrace(e.options.Trace / e.options.Shards),
 		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		sources:   sources{rate: perSource},
+		helped:    limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		complaint: limiter{rate: 1},
 		overload:  overload{limit: e.options.OverloadDelay},
 		count:     counters{waited: newHistogram(waitBounds)},
