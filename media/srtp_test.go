@@ -415,3 +415,35 @@ func TestNewKey_MED11(t *testing.T) {
 		})
 	}
 }
+
+// RINV-08, MED-11: who answers a refresh of its session with another address or key is reached there, and understood.
+func TestRefreshedElsewhere(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRelay(t, o)
+		caller, callee, moved := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
+		c := &testCall{bridge: r.Bridge(loopback, loopback), caller: caller, callee: callee}
+		t.Cleanup(c.bridge.Close)
+		c.bridge.Peer(Callee, Terms{SRTP: SRTPSDES})
+		c.offer(t, caller.sdp())
+		c.answer(t, savp(callee, calleesKey))
+		v := &vault{t: t, phone: callee, out: cipher(t, calleesKey), in: cipher(t, keyIn(t, c.offerSent)), towards: c.forCallee}
+		v.speak("hello")
+		caller.expect("hello")
+
+		for _, answer := range [][]byte{savp(callee, calleesKey), savp(moved, otherKey)} {
+			if err := c.bridge.Refreshed(Callee, answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.phone, v.out = moved, cipher(t, otherKey)
+		caller.speak(c.forCaller, "to the new place")
+		v.expect("to the new place")
+		v.speak("under the new key")
+		caller.expect("under the new key")
+		if c.bridge.Refreshed(Callee, []byte("nonsense")) == nil {
+			t.Error("nonsense is an answer")
+		}
+		caller.speak(c.forCaller, "as before")
+		v.expect("as before")
+	})
+}

@@ -418,6 +418,7 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 			c.dialogOf(p.side, p.fork).Refresh(m)
 			if !p.done {
 				c.refreshed(p.side, m)
+				c.mediaRefreshed(p, m)
 			}
 		} else if !p.done {
 			c.withdraw(p)

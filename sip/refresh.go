@@ -72,6 +72,16 @@ func (c *session) refreshed(side call.Side, m *wire.Message) {
 	}
 }
 
+// mediaRefreshed follows the media of a side that answers a re-INVITE of our own. An answer that is of no use leaves it where it is.
+func (c *session) mediaRefreshed(p *pending, m *wire.Message) {
+	if p.method != call.INVITE || !p.offer || p.fresh || c.bridge == nil {
+		return
+	}
+	if sdp := sdpIn(m); sdp != nil && c.bridge.Refreshed(mediaSide(p.side), sdp) != nil {
+		c.shard.count.ignored++
+	}
+}
+
 // answeredBy takes the session timer from the callee's 2xx that the machine has just been told of, if it is the one that
 // counts and no copy.
 func (c *session) answeredBy(now time.Time, m *wire.Message, fork uint8) {
