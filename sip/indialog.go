@@ -451,16 +451,36 @@ func (c *session) answered(now time.Time, p *pending, ev call.Event) {
 		}
 		return
 	}
-	held := *p
+	held := c.shard.hold(p)
 	p.done, p.from.head = true, nil // the copy has it
-	c.current = &held
+	c.current = held
 	c.step(now, ev)
 	c.current = nil
 	held.from.giveBack(c.shard)
 	if held.method != call.INVITE {
 		c.remove(held.serial)
-		c.digitAnswered(now, held, ev)
+		c.digitAnswered(now, *held, ev)
 	}
+	c.shard.unhold(held)
+}
+
+// hold returns a copy of p that stays where it is while the list that p is in changes. Answers nest when calls are joined, so
+// there are as many copies as that goes deep.
+func (s *shard) hold(p *pending) *pending {
+	n := len(s.held)
+	if n == 0 {
+		held := *p
+		return &held
+	}
+	held := s.held[n-1]
+	s.held = s.held[:n-1]
+	*held = *p
+	return held
+}
+
+func (s *shard) unhold(p *pending) {
+	*p = pending{}
+	s.held = append(s.held, p)
 }
 
 // relayResponse answers the request that was relayed with what came of it.

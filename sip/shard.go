@@ -77,6 +77,7 @@ type shard struct {
 	branch  []byte
 	number  []byte
 	buffers [][]byte
+	held    []*pending // copies of requests being answered, to be used again
 
 	mu     sync.Mutex
 	posted []func(now time.Time)
