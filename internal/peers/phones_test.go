@@ -58,7 +58,10 @@ func startPhones(t *testing.T, o phoneOptions) *phones {
 	p.behind(t, o.carrierLine, &o.carrier)
 	p.behind(t, o.agentLine, &o.phone)
 	p.carrier, p.agent = p.start(t, o.carrier), p.start(t, o.phone)
-	p.cells = [2]lab.Cell{{As: lab.Carrier, Transport: o.carrier.Transport, Media: mediaOf(o.carrier)}, {As: lab.Agent, Transport: o.phone.Transport, Media: mediaOf(o.phone)}}
+	p.cells = [2]lab.Cell{
+		{As: lab.Carrier, Transport: o.carrier.Transport, Media: mediaOf(o.carrier)},
+		{As: lab.Agent, Transport: o.phone.Transport, Media: mediaOf(o.phone)},
+	}
 	return p
 }
 
