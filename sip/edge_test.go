@@ -45,16 +45,22 @@ func (w *world) Record(r trunks.CallRecord) {
 // worldConfig is the configuration of a world whose agent has a toll.
 func worldConfig(t *testing.T, toll string) config.Config {
 	t.Helper()
+	return loadConfig(t, `agents:
+  - {name: app, destinations: [{uri: "sip:192.0.2.30:5080"}], source_addresses: [192.0.2.30], toll: `+toll+`}
+numbers:
+  - {number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_agent: app}
+`)
+}
+
+// loadConfig is a configuration with one trunk, and with the agents and numbers given.
+func loadConfig(t *testing.T, agents string) config.Config {
+	t.Helper()
 	c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
 sip: {listen: ["udp://192.0.2.1:5060"]}
 media: {relay: false}
 trunks:
   - {name: carrier, server: "192.0.2.20:5060", source_addresses: [192.0.2.20]}
-agents:
-  - {name: app, destinations: [{uri: "sip:192.0.2.30:5080"}], source_addresses: [192.0.2.30], toll: ` + toll + `}
-numbers:
-  - {number: "+15550001234", trunk: carrier, inbound_agent: app, outbound_agent: app}
-`})
+` + agents})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,30 +83,42 @@ func (w *world) setToll(toll string) {
 func run(t *testing.T, log slog.Handler, play func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		snapshot, err := trunks.Build(worldConfig(t, "{}"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &world{t: t, at: netip.MustParseAddrPort("192.0.2.1:5060")}
-		net := siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: w.at, Local: w.at, SentBy: w.at.String()}}})
-		w.net = net
-		w.carrier = net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
-		w.app = net.Endpoint("app", transport.UDP, netip.MustParseAddrPort("192.0.2.30:5080"))
-		o := sip.Options{Network: net, Trunks: snapshot, Records: w, Trace: 1 << 20, OverloadDelay: 200 * time.Millisecond}
+		w := newWorld(t)
+		w.app = w.net.Endpoint("app", transport.UDP, netip.MustParseAddrPort("192.0.2.30:5080"))
+		o := sip.Options{Trace: 1 << 20, OverloadDelay: 200 * time.Millisecond}
 		if log != nil {
 			o.Log = slog.New(log)
 		}
-		if w.edge, err = sip.New(o); err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { w.edge.Run(ctx); close(done) }() // ends with stop
-		play(w)
-		stop()
-		<-done
-		net.Close()
+		w.run(worldConfig(t, "{}"), o, func() { play(w) })
 	})
+}
+
+// newWorld is a network with a carrier on it, and room for an edge.
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, at: netip.MustParseAddrPort("192.0.2.1:5060")}
+	w.net = siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: w.at, Local: w.at, SentBy: w.at.String()}}})
+	w.carrier = w.net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
+	return w
+}
+
+// run has an edge of that configuration in the world while play lasts.
+func (w *world) run(c config.Config, o sip.Options, play func()) {
+	w.t.Helper()
+	snapshot, err := trunks.Build(c, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o.Network, o.Trunks, o.Records = w.net, snapshot, w
+	if w.edge, err = sip.New(o); err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() { w.edge.Run(ctx); close(done) }() // ends with stop
+	play()
+	stop()
+	<-done
+	w.net.Close()
 }
 
 // call sends the n-th INVITE from the carrier.
@@ -256,7 +274,7 @@ trunks:
 // PAR-02: each broken request is answered and counted, and a thousand of them in a second are one line in the log, not
 // a thousand.
 func TestBrokenRequestsFillNoLog(t *testing.T) {
-	log := new(lines)
+	log := new(siptest.Log)
 	run(t, slog.NewTextHandler(log, nil), func(w *world) {
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(w.edge.Collector())
@@ -287,24 +305,6 @@ func TestBrokenRequestsFillNoLog(t *testing.T) {
 	if n := strings.Count(log.String(), "invalid message"); n < 1 || n > 4 { // they took two seconds
 		t.Errorf("logged %d times:\n%s", n, log)
 	}
-}
-
-// lines keeps what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // 180, 183 and 200 that arrive in one burst reach the caller in that order, a

@@ -2,7 +2,6 @@ package sip_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -12,14 +11,12 @@ import (
 
 	"github.com/icholy/digest"
 
-	"trunkline/config"
 	"trunkline/internal/siptest"
 	"trunkline/sip"
 	edgedigest "trunkline/sip/digest"
 	"trunkline/sip/registrar"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
-	"trunkline/trunks"
 )
 
 // office is an edge with an agent that is known by digest alone, and whoever sits at the addresses it may come from.
@@ -35,40 +32,17 @@ type office struct {
 func inOffice(t *testing.T, play func(o *office), digests ...edgedigest.Algorithm) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := config.Load("", []string{"TRUNKLINE_CONFIG_BODY=" + `
-sip: {listen: ["udp://192.0.2.1:5060"]}
-media: {relay: false}
-trunks:
-  - {name: carrier, server: "192.0.2.20:5060", source_addresses: [192.0.2.20]}
-agents:
+		c := loadConfig(t, `agents:
   - {name: mobile, auth_user: mobile, auth_password: open sesame}
   - {name: other, auth_user: other, auth_password: different}
 numbers:
   - {number: "+15550001234", trunk: carrier, inbound_agent: mobile, outbound_agent: mobile}
   - {number: "+15550005678", trunk: carrier, inbound_agent: other, outbound_agent: other}
-`})
-		if err != nil {
-			t.Fatal(err)
-		}
-		snapshot, err := trunks.Build(c, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o := &office{world: &world{t: t, at: netip.MustParseAddrPort("192.0.2.1:5060")}, registrar: registrar.New(registrar.Options{})}
-		net := siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: o.at, Local: o.at, SentBy: o.at.String()}}})
-		o.carrier = net.Endpoint("carrier", transport.UDP, netip.MustParseAddrPort("192.0.2.20:5060"))
-		o.home = net.Endpoint("home", transport.UDP, netip.MustParseAddrPort("198.51.100.7:40000"))
-		o.elsewhere = net.Endpoint("elsewhere", transport.UDP, netip.MustParseAddrPort("203.0.113.9:41000"))
-		if o.edge, err = sip.New(sip.Options{Network: net, Trunks: snapshot, Records: o.world, Registrar: o.registrar, Realm: "office", Digests: digests}); err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { o.edge.Run(ctx); close(done) }() // ends with stop
-		play(o)
-		stop()
-		<-done
-		net.Close()
+`)
+		o := &office{world: newWorld(t), registrar: registrar.New(registrar.Options{})}
+		o.home = o.net.Endpoint("home", transport.UDP, netip.MustParseAddrPort("198.51.100.7:40000"))
+		o.elsewhere = o.net.Endpoint("elsewhere", transport.UDP, netip.MustParseAddrPort("203.0.113.9:41000"))
+		o.run(c, sip.Options{Registrar: o.registrar, Realm: "office", Digests: digests}, func() { play(o) })
 	})
 }
 

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +26,7 @@ type world struct {
 	keeper    *register.Keeper
 	net       *siptest.Network
 	registrar *siptest.Endpoint
-	log       *logged
+	log       *siptest.Log
 }
 
 var (
@@ -44,7 +42,7 @@ const oneTrunk = `{name: carrier, server: "192.0.2.20:5060", domain: carrier.exa
 func run(t *testing.T, trunkLines string, play func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, log: new(logged)}
+		w := &world{T: t, log: new(siptest.Log)}
 		w.net = siptest.NewNetwork(siptest.NetworkOptions{Listeners: []transport.Listener{{Proto: transport.UDP, Addr: edgeAt, Local: edgeAt, SentBy: edgeAt.String()}}})
 		w.registrar = w.net.Endpoint("registrar", transport.UDP, registrarAt)
 		var err error
@@ -169,24 +167,6 @@ func (w *world) wantState(want register.State) {
 	if got := w.status(); got.State != want {
 		w.Errorf("state %s, want %s: %+v", got.State, want, got)
 	}
-}
-
-// logged keeps what is logged.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // about reports whether got is want, give or take the time messages travel.
