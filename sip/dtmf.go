@@ -59,12 +59,11 @@ func (c *session) playsDigit(side call.Side) bool {
 func (c *session) playDigit(now time.Time, a call.Action) {
 	s := c.shard
 	code, reason := 200, wire.ReasonPhrase(200)
-	event, lasts, err := s.in.DTMF()
-	switch refusal, isMedia := asMedia(c.playTo(a.Side, event, lasts, err)); {
-	case isMedia:
+	event, lasts, bad := s.in.DTMF()
+	if bad != nil {
+		code, reason = bad.Status, bad.Reason
+	} else if refusal, refused := asMedia(c.bridge.Play(mediaSide(a.Side), media.Digit{Event: event, Duration: lasts})); refused {
 		code, reason = refusal.Status, refusal.Reason
-	case err != nil:
-		code, reason = 400, err.Error()
 	}
 	if code == 200 {
 		s.count.digits[digitPlayed][digitConverted]++
@@ -83,14 +82,6 @@ func (c *session) playDigit(now time.Time, a call.Action) {
 	}
 	s.out = wire.AppendBody(b, "", nil)
 	s.respond(now, c.atHand.server, code, s.out)
-}
-
-// playTo gives a digit that was read without error to the bridge.
-func (c *session) playTo(from call.Side, event uint8, lasts time.Duration, err error) error {
-	if err != nil {
-		return err
-	}
-	return c.bridge.Play(mediaSide(from), media.Digit{Event: event, Duration: lasts})
 }
 
 // listenForDigits has the bridge tell of digits that the other side plays.

@@ -46,7 +46,7 @@ var (
 	eventLine      = regexp.MustCompile(`(?m)^a=rtpmap:(\d+) telephone-event/`)
 )
 
-// readMedia notes the audio that a message describes, if it describes any.
+// read notes the audio that a message describes, if it describes any.
 func (m *mediaPlace) read(message []byte) {
 	_, body, _ := bytes.Cut(message, []byte("\r\n\r\n"))
 	connection, audio := connectionLine.FindSubmatch(body), audioLine.FindSubmatch(body)
@@ -214,13 +214,12 @@ func (s *script) hears(p *party, text string) error {
 		return found, p.endpoint.phone.faults
 	}
 	deadline := time.Now().Add(hearing)
-	found, faults := heard()
-	for time.Now().Before(deadline) && (found != text || text == "") {
+	for found, _ := heard(); time.Now().Before(deadline) && (found != text || text == ""); found, _ = heard() {
 		time.Sleep(packetTime)
-		found, faults = heard()
 	}
 	time.Sleep(3 * packetTime) // the end comes three times
-	if found, faults = heard(); found != text {
+	found, faults := heard()
+	if found != text {
 		return fmt.Errorf("%s has heard %q", p.name, found)
 	}
 	for _, q := range s.parties {

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"errors"
 	"strconv"
 	"time"
 )
@@ -17,12 +16,12 @@ const DTMFType = dtmfRelay
 // dtmfUsual is how long a digit lasts of which nobody says.
 const dtmfUsual = 160 * time.Millisecond
 
-// What may be wrong with a digit, fit as reason phrases.
+// What may be wrong with a digit. They spoil no message, and so are none of [Causes].
 var (
-	errNoSignal    = errors.New("DTMF Body Without Signal")
-	errSignal      = errors.New("Unknown DTMF Signal")
-	errDuration    = errors.New("Bad DTMF Duration")
-	errSignalTwice = errors.New("DTMF Body With Two Signals")
+	errNoSignal    = &Error{400, "DTMF Body Without Signal", "dtmf_no_signal"}
+	errSignal      = &Error{400, "Unknown DTMF Signal", "dtmf_signal"}
+	errDuration    = &Error{400, "Bad DTMF Duration", "dtmf_duration"}
+	errSignalTwice = &Error{400, "DTMF Body With Two Signals", "dtmf_signal_twice"}
 )
 
 // IsDTMF tells whether a message's body is to name a digit, by its Content-Type.
@@ -32,8 +31,8 @@ func (m *Message) IsDTMF() bool {
 }
 
 // DTMF reads the digit in a message's body: an event of RFC 4733 §3.2 (0–9, 10 = *, 11 = #, 12–15 = A–D, 16 = flash), and how
-// long it lasts, 160 ms if the body does not say. The error is a sentence for the sender.
-func (m *Message) DTMF() (event uint8, lasts time.Duration, err error) {
+// long it lasts, 160 ms if the body does not say. The error is for the sender.
+func (m *Message) DTMF() (event uint8, lasts time.Duration, err *Error) {
 	media, _ := mediaType(m.Get(HContentType))
 	body := bytes.TrimSpace(m.Body)
 	if !equalFold(media, dtmfRelay) && bytes.IndexByte(body, '=') < 0 {
@@ -70,7 +69,7 @@ func (m *Message) DTMF() (event uint8, lasts time.Duration, err error) {
 }
 
 // readSignal reads a key by its face, or by its event number, as some send 10 for *. Flash has several names.
-func readSignal(text []byte) (uint8, error) {
+func readSignal(text []byte) (uint8, *Error) {
 	if len(text) == 1 {
 		switch c := text[0]; {
 		case '0' <= c && c <= '9':

@@ -25,7 +25,7 @@ func TestDTMF(t *testing.T) {
 		name, kind, body string
 		event            uint8
 		lasts            time.Duration
-		err              error
+		err              *Error
 	}{
 		{"an empty body", relay, "", 0, 0, errNoSignal},
 		{"a duration alone", relay, "Duration=160\r\n", 0, 0, errNoSignal},
