@@ -353,7 +353,7 @@ func (c *session) ackCallee(now time.Time, a call.Action) {
 		c.mediaFailed(err)
 		return
 	}
-	c.sendAck(now, call.Callee, a.Fork, kind, body)
+	c.sendAck(now, call.Callee, a.Fork, a.Again, kind, body)
 	if body != nil && !a.Again {
 		c.settle()
 	}
@@ -363,12 +363,12 @@ func (c *session) ackCallee(now time.Time, a call.Action) {
 func (c *session) ackBody(a call.Action, to call.Side) (kind string, body []byte, err error) {
 	l := c.leg(to)
 	if a.Again {
-		if l.answer == nil {
+		if l.answer == nil || l.answerSeq != c.shard.in.CSeq {
 			return "", nil, nil
 		}
 		return sdpType, l.answer, nil
 	}
-	l.answer = nil
+	l.answer, l.answerSeq = nil, c.dialogOf(to, a.Fork).InviteSeq()
 	kind, body, err = c.chooseBody(a.Body, &c.shard.in, to, answer)
 	if err == nil && body != nil {
 		l.answer = bytes.Clone(body)
@@ -377,14 +377,18 @@ func (c *session) ackBody(a call.Action, to call.Side) (kind string, body []byte
 }
 
 // sendAck writes an ACK for a 2xx and sends it once: it has no transaction
-// (RFC 3261 §13.2.2.4).
-func (c *session) sendAck(now time.Time, side call.Side, fork uint8, kind string, body []byte) {
+// (RFC 3261 §13.2.2.4). A copy of the 2xx at hand may be of an INVITE before the last.
+func (c *session) sendAck(now time.Time, side call.Side, fork uint8, again bool, kind string, body []byte) {
 	s := c.shard
 	d := c.dialogOf(side, fork)
+	seq := d.InviteSeq()
+	if again {
+		seq = s.in.CSeq
+	}
 	at, _ := c.seatOf(side, fork)
 	f, query, known := s.nextHop(now, at, d)
 	s.branch = s.layer.MintBranch(s.branch[:0])
-	b := d.AppendRequest(s.out[:0], wire.ACK, f.Proto.String(), s.sentBy(f), s.branch)
+	b := d.AppendAck(s.out[:0], seq, f.Proto.String(), s.sentBy(f), s.branch)
 	if c.strayTry(side, fork) == nil { // else they are another trunk's
 		b = append(b, c.leg(side).auth...)
 	}

@@ -457,9 +457,14 @@ func (c *session) answered(now time.Time, p *pending, ev call.Event) {
 	c.step(now, ev)
 	c.current = nil
 	held.from.giveBack(c.shard)
-	if held.method != call.INVITE {
+	switch {
+	case held.method != call.INVITE:
 		c.remove(held.serial)
 		c.digitAnswered(now, *held, ev)
+	case ev.Kind == call.RequestFailed || ev.Code >= 300:
+		c.remove(held.serial)
+	default:
+		c.removeAnswered(held.side, held.serial)
 	}
 	c.shard.unhold(held)
 }

@@ -107,7 +107,7 @@ func (c *session) ackReinvite(now time.Time, a call.Action) {
 		}
 		return
 	}
-	c.sendAck(now, a.Side, c.fork, kind, body)
+	c.sendAck(now, a.Side, c.fork, a.Again, kind, body)
 	if body != nil && !a.Again {
 		c.settle()
 	}

@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"time"
 
 	"trunkline/media"
@@ -119,6 +120,7 @@ type leg struct {
 	sdp       []byte         // body last sent to this side, less offers it has refused
 	before    []byte         // and that before the last offer
 	answer    []byte         // body of the ACK we sent last; nil: none
+	answerSeq uint32         // CSeq of that ACK
 	session   dialog.Session // its timer
 	update    bool           // it takes UPDATE
 	intervals uint8          // 422 answered with a larger interval
@@ -151,7 +153,7 @@ type pending struct {
 	ref    uint8
 	offer  bool // a re-INVITE that carried an offer
 	fresh  bool // of something new; else it repeats what the side was sent last
-	done   bool // a re-INVITE that has its final response; kept to ACK copies
+	done   bool // a re-INVITE that has its 2xx; kept to ACK copies until another has
 	own    bool // not the machine's: nobody hears of its answer
 	client transaction.Client
 	from   opened    // the request it relays
@@ -274,13 +276,12 @@ func (c *session) request(serial uint16) *pending {
 	return nil
 }
 
-// add makes room for a new pending request and returns it. A re-INVITE pushes
-// out the one before it to the same side.
+// add makes room for a new pending request and returns it.
 func (c *session) add(p pending) *pending {
 	p.serial = c.nextSerial()
 	for i := range c.pending {
 		old := &c.pending[i]
-		if old.done && (p.method == call.INVITE && old.side == p.side || len(c.pending) > maxPending) {
+		if old.done && len(c.pending) > maxPending {
 			*old = p
 			return old
 		}
@@ -315,6 +316,12 @@ func (c *session) remove(serial uint16) {
 			return
 		}
 	}
+}
+
+// removeAnswered forgets the re-INVITEs to a side whose 2xx came before that of serial: they have their ACK, or serial's INVITE would have
+// been refused (RFC 5407 §3.1).
+func (c *session) removeAnswered(side call.Side, serial uint16) {
+	c.pending = slices.DeleteFunc(c.pending, func(p pending) bool { return p.done && p.side == side && p.serial != serial })
 }
 
 // reinvite returns our re-INVITE to side with that ref, or nil.

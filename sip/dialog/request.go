@@ -29,6 +29,11 @@ func (d *Dialog) AppendRequest(b []byte, method wire.Method, transport, sentBy s
 	return d.append(b, method.String(), method, seq, transport, sentBy, branch, maxForwards)
 }
 
+// AppendAck writes the ACK for a 2xx to our INVITE of that CSeq, the last or one before (RFC 3261 §13.2.2.4).
+func (d *Dialog) AppendAck(b []byte, seq uint32, transport, sentBy string, branch []byte) []byte {
+	return d.append(b, wire.ACK.String(), wire.ACK, seq, transport, sentBy, branch, maxForwards)
+}
+
 // AppendNamed is AppendRequest for a relayed request: the method may be one we
 // do not know, and forwards is the Max-Forwards to show.
 func (d *Dialog) AppendNamed(b []byte, name string, method wire.Method, transport, sentBy string, branch []byte, forwards int) []byte {
