@@ -43,11 +43,12 @@ const (
 	dropStray              // a response that matches no transaction of ours
 	dropAck                // an ACK that matches nothing
 	dropRSeq               // a reliable provisional response that is a copy or came before its turn
+	dropStale              // the copy of an INVITE that was refused for overload, itself late
 	dropUnsent             // the socket would not take what we wanted to send
 	drops
 )
 
-var dropNames = [drops]string{"not_sip", "stray_response", "stray_ack", "rseq", "unsent"}
+var dropNames = [drops]string{"not_sip", "stray_response", "stray_ack", "rseq", "stale_copy", "unsent"}
 
 func (c *counters) drop(d drop) { c.dropped[d]++ }
 

@@ -15,6 +15,8 @@ const (
 	// catchUp is for how long every new INVITE has to come late before one is refused. A process that was stopped for a moment works
 	// off what came meanwhile, and refuses nobody.
 	catchUp = 200 * time.Millisecond
+	// stale is when a copy of a refused INVITE is dropped: another will come, or has, if the refusal was lost. It is T1.
+	stale = 500 * time.Millisecond
 	// lookEvery bounds what it costs to know: the kernel is asked twice.
 	lookEvery = 10 * time.Millisecond
 	// calmAfter without a late INVITE the overload is over.
@@ -29,9 +31,10 @@ type overload struct {
 
 	since    time.Time // when the first came of those that were all late since, at most a second apart; zero: the last one was in time
 	lastLate time.Time
-	looked   time.Time // when one was last asked how long it had waited
-	began    time.Time // zero: there is no overload
-	refused  uint64    // since it began
+	waited   time.Duration // by the last one that was asked; 0 as well when the queue was empty since
+	looked   time.Time     // when one was last asked how long it had waited
+	began    time.Time     // zero: there is no overload
+	refused  uint64        // since it began
 	// copies are hashes of the INVITEs refused lately. A copy that had to wait less must not become a call: its caller has gone
 	// away with the 503.
 	copies []uint64
@@ -51,6 +54,7 @@ func (o *overload) asks(now time.Time) bool {
 
 // late takes the wait of a new INVITE, and reports whether it is to be refused for it.
 func (o *overload) late(now time.Time, b transport.Backlog) bool {
+	o.waited = b.Waited
 	if b.Waited < o.limit && b.Filled < halfFull {
 		o.since = time.Time{}
 		return false
@@ -63,6 +67,15 @@ func (o *overload) late(now time.Time, b transport.Backlog) bool {
 }
 
 func (o *overload) on() bool { return !o.began.IsZero() }
+
+// behind is how old what is received now was when it came. Whether a message has to be repeated is judged by what had come until then: the
+// answer may lie in the queue, and to repeat messages for want of it would make the queue longer.
+func (o *overload) behind() time.Duration {
+	if !o.on() {
+		return 0
+	}
+	return o.waited
+}
 
 // refuse notes that an INVITE was refused, and reports whether that is how an overload begins.
 func (o *overload) refuse(now time.Time, hash uint64) (begins bool) {
@@ -108,6 +121,10 @@ func (s *shard) sheds(now time.Time, p transport.Packet) bool {
 	hash := maphash.Bytes(homeSeed, s.env.Branch) ^ maphash.Bytes(homeSeed, s.env.CallID)<<1
 	if !late && !o.copied(hash) || s.in.Has(wire.HReplaces) || s.callsForHelp() {
 		return false
+	}
+	if o.copied(hash) && b.Waited >= stale {
+		s.count.drop(dropStale)
+		return true
 	}
 	if o.refuse(now, hash) {
 		s.edge.behind.Add(1)

@@ -63,6 +63,22 @@ func TestOverloadAsksSeldom(t *testing.T) {
 	}
 }
 
+// TestOverloadIsBehind: what may lie in the queue is waited for before anything is repeated, but only in an overload.
+func TestOverloadIsBehind(t *testing.T) {
+	o, now := overload{limit: time.Second}, time.Unix(1000, 0)
+	if o.late(now, transport.Backlog{Waited: 2 * time.Second}); o.behind() != 0 {
+		t.Errorf("behind by %s before there is an overload", o.behind())
+	}
+	o.refuse(now, 1)
+	if o.behind() != 2*time.Second {
+		t.Errorf("behind by %s", o.behind())
+	}
+	o.late(now, transport.Backlog{Waited: time.Millisecond})
+	if o.behind() != time.Millisecond {
+		t.Errorf("behind by %s when nearly caught up", o.behind())
+	}
+}
+
 // TestOverloadRemembersWhomItRefused: copies of refused INVITEs are known until calm, and cost nothing after it.
 func TestOverloadRemembersWhomItRefused(t *testing.T) {
 	o, now := overload{limit: time.Second}, time.Unix(1000, 0)

@@ -154,6 +154,8 @@ func (s *shard) turn() {
 	if ok {
 		s.receive(now, p)
 		s.makeDeliveries(now)
+	} else {
+		s.overload.waited = 0
 	}
 	s.work(now)
 	s.advance(now)
@@ -179,7 +181,7 @@ func (s *shard) advance(now time.Time) {
 	if !s.turnDue.IsZero() && !now.Before(s.turnDue) {
 		s.serveQueues(now)
 	}
-	s.layer.Advance(now)
+	s.layer.Advance(now.Add(-s.overload.behind()))
 	s.wheel.Advance(now, func(t *transaction.Timer) {
 		if t.Kind == alarmTimer {
 			s.ring(now, t.Owner)

@@ -14,7 +14,8 @@ type quota struct{ folder string }
 // period is that of the quota, in microseconds: short, so that a share is even rather than on and off.
 const period = 10_000
 
-// newQuota makes a control group of percent of one CPU; it needs root. Both versions of control groups will do.
+// newQuota makes a control group of percent of one CPU, which it gets whatever else wants to run; it needs root. Both versions of control
+// groups will do.
 func newQuota(percent int) (*quota, error) {
 	name := "trunkline-bench-" + strconv.Itoa(os.Getpid())
 	share := strconv.Itoa(percent * period / 100)
@@ -22,8 +23,8 @@ func newQuota(percent int) (*quota, error) {
 		root  string
 		files map[string]string
 	}{
-		{"/sys/fs/cgroup/cpu", map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": share}},
-		{"/sys/fs/cgroup", map[string]string{"cpu.max": share + " " + strconv.Itoa(period)}},
+		{"/sys/fs/cgroup/cpu", map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": share, "cpu.shares": "262144"}},
+		{"/sys/fs/cgroup", map[string]string{"cpu.max": share + " " + strconv.Itoa(period), "cpu.weight": "10000"}},
 	} {
 		if !hasCPU(version.root, version.files) {
 			continue
