@@ -26,6 +26,9 @@ func TestLabSIPp(t *testing.T) {
 					{"uac-timer.xml", "uas.xml", lab.SessionTimer, ""},
 					{"uac-refer.xml", "uas-transferred.xml", lab.BlindTransfer, ""},
 				} {
+					if test.caller == "uac-prack.xml" && test.callee == "uas.xml" && transport == "tcp" {
+						continue // SIPp gives up when the 200 stands in the same segment as the 180 that it is about to confirm
+					}
 					roles := [2]string{lab.Carrier, lab.Agent} // of the caller, of the callee
 					if direction == lab.Outbound {
 						roles = [2]string{lab.Agent, lab.Carrier}
