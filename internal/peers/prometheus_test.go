@@ -23,7 +23,7 @@ func TestPrometheusAnswersEveryQuery(t *testing.T) {
 	Need(t, "sipp", "prometheus")
 	s := newStage(t, stageOptions{relay: true, carrier: FreePort(t, CarrierHost),
 		trunk: "cps_limit: 5\n    max_calls: 50\n    register: true\n    auth_user: edge\n    auth_password: secret\n    health: {interval: 1s}",
-		more: "organizations: [{name: acme, toll: {minutes_per_day: 1000}}]"})
+		more:  "organizations: [{name: acme, toll: {minutes_per_day: 1000}}]"})
 	c, err := carrier.Start(t.Context(), carrier.Options{Listen: s.carrier, User: "edge", Password: "secret", MaxExpires: 20, Ring: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
