@@ -10,7 +10,9 @@ import (
 //
 // Free ports stand in two queues: warm ones, whose sockets are still open, and cold ones. A warm one that has rested
 // for the quarantine goes first, else the longest-closed cold one; only when ports run short a warm one may go after
-// the least rest. So late packets of a call find nobody, and a quiet edge keeps few sockets open.
+// the least rest. So late packets of a call find nobody, and a quiet edge keeps few sockets open. A busy one uses all that are
+// warm in turn: what a busier moment has opened would be used for ever, so part of it is closed when every pair that was taken
+// for a while had rested for longer than it must.
 type ports struct {
 	quarantine time.Duration
 	least      time.Duration // rest that is always kept
@@ -19,7 +21,13 @@ type ports struct {
 	warm  ring[*pair]
 	cold  ring[cold]
 	total int
+
+	began   time.Duration // of the time that spare looks at
+	spare   time.Duration // shortest rest beyond the quarantine of a pair taken in it; noneTaken: none was
+	surplus int           // warm pairs to be closed, as the time before has shown
 }
+
+const noneTaken = time.Duration(1<<63 - 1)
 
 // cold is a port without sockets.
 type cold struct {
@@ -31,12 +39,17 @@ type cold struct {
 func (p *ports) take(now time.Duration) *pair {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	rest := time.Duration(0)
+	if p.warm.count > 0 {
+		rest = now - p.warm.peek().since
+	}
+	p.spare = min(p.spare, max(rest-p.quarantine, 0))
 	switch {
-	case p.warm.count > 0 && now-p.warm.peek().since >= p.quarantine:
+	case p.warm.count > 0 && rest >= p.quarantine:
 		return p.warm.pop()
 	case p.cold.count > 0 && p.cold.peek().usable <= now:
 		return &pair{port: p.cold.pop().port}
-	case p.warm.count > 0 && now-p.warm.peek().since >= p.least:
+	case p.warm.count > 0 && rest >= p.least:
 		return p.warm.pop()
 	}
 	return nil
@@ -64,12 +77,26 @@ func (p *ports) give(back *pair, now time.Duration) {
 	}
 }
 
-// trim takes out a warm pair that nobody wanted for so long; nil = there is none. Its jacks must be closed and it must be given back.
+// trim takes out a warm pair that nobody wanted for so long, or that there was no need for in that time; nil = there is none. Its jacks
+// must be closed and it must be given back.
 func (p *ports) trim(now, keep time.Duration) *pair {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.warm.count == 0 || now-p.warm.peek().since < keep {
+	if now-p.began >= keep {
+		p.surplus = 0
+		if p.spare > 0 && p.spare != noneTaken { // without these every pair would still have had its quarantine; half of them, to be careful
+			p.surplus = int(float64(p.warm.count) * float64(p.spare) / float64(p.spare+p.quarantine) / 2)
+		}
+		p.began, p.spare = now, noneTaken
+	}
+	if p.warm.count == 0 {
 		return nil
+	}
+	if rest := now - p.warm.peek().since; rest < keep {
+		if p.surplus == 0 || rest < p.least {
+			return nil
+		}
+		p.surplus--
 	}
 	return p.warm.pop()
 }

@@ -64,6 +64,53 @@ func TestWarmPortsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// What a busier moment has opened is closed although every pair is in use now and then; what is needed stays.
+func TestPortsOfABusierMomentAreClosed(t *testing.T) {
+	pools := portPools{low: 20000, high: 22001, quarantine: 3 * time.Second, least: 200 * time.Millisecond, lanes: 1}
+	pool := pools.share()[0]
+	const keep, callEvery, burst = 30 * time.Second, 100 * time.Millisecond, 500
+	now := time.Duration(0)
+	open := func() int { return pool.warm.count }
+	call := func() {
+		p := pool.take(now)
+		p.open = true
+		pool.give(p, now)
+	}
+	var up []*pair
+	for range burst {
+		p := pool.take(now)
+		p.open = true
+		up = append(up, p)
+	}
+	for _, p := range up {
+		pool.give(p, now)
+	}
+	for ; now < 10*time.Minute; now += callEvery {
+		if now%time.Second == 0 {
+			for p := pool.trim(now, keep); p != nil; p = pool.trim(now, keep) {
+				pool.give(&pair{port: p.port}, now)
+			}
+		}
+		call()
+	}
+	// Ten calls a second whose ports rest for three seconds need 30.
+	if n := open(); n < 30 || n > 60 {
+		t.Errorf("%d pairs are open after %d calls at once and ten a second since, want about 30", n, burst)
+	}
+	before := open()
+	for end := now + 5*time.Minute; now < end; now += callEvery {
+		if now%time.Second == 0 {
+			for p := pool.trim(now, keep); p != nil; p = pool.trim(now, keep) {
+				pool.give(&pair{port: p.port}, now)
+			}
+		}
+		call()
+	}
+	if n := open(); n > before {
+		t.Errorf("an even load has opened %d pairs, %d before", n, before)
+	}
+}
+
 // MED-10: an exhausted pool gives 503, and what was taken on the way is given back.
 func TestExhaustedPortsAre503(t *testing.T) {
 	r := newRelay(t, Options{Engine: EngineNone, PortLow: 20000, PortHigh: 20009}) // five pairs: two calls and a half
