@@ -166,11 +166,17 @@ func (c *session) readRefer(m *wire.Message, t *transfer) uint16 {
 	return 0
 }
 
-// targetRoute routes the call to the target of a transfer as one that the call's agent makes.
+// targetRoute routes the call to the target of a transfer as one that the call's agent makes now: a reload may have changed it since
+// the call began, or removed it.
 func (c *session) targetRoute(target []byte) (route trunks.Route, emergency bool, refusal *trunks.Refusal) {
 	e := c.shard.edge
 	emergency = e.isEmergency(target)
-	route, refusal = e.snapshot.Load().Outbound(c.route.Agent, c.ownNumber(), target)
+	snapshot := e.snapshot.Load()
+	agent := snapshot.Agent(c.route.Agent.Name)
+	if agent == nil {
+		return route, emergency, &trunks.Refusal{Reason: trunks.NumberUnverified, Agent: c.route.Agent, User: string(c.ownNumber())}
+	}
+	route, refusal = snapshot.Outbound(agent, c.ownNumber(), target)
 	if refusal == nil && !emergency {
 		if refusal = route.Barred(target); refusal != nil {
 			refusal.Count()
