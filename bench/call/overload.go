@@ -135,7 +135,8 @@ func (b *bench) flood(ctx context.Context, under *process, l load) (windows []wi
 func clean(o outcome, refused, repeated float64) error {
 	var found []error
 	few := float64(o.calls) / 1000
-	if lost := float64(o.calls-o.good) - refused; lost > few || -lost > few {
+	// Copies of refused INVITEs are refused again: there may be more refusals than calls.
+	if lost := float64(o.calls-o.good) - refused; lost > few {
 		found = append(found, fmt.Errorf("%.0f of %d calls were neither good nor refused", lost, o.calls))
 	}
 	if float64(o.repeated) > few || repeated > few {
