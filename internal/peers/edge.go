@@ -24,16 +24,18 @@ type Edge struct {
 	Data string // its storage.directory
 	File string // its configuration
 
-	t testing.TB
+	t  testing.TB
+	in *Namespace
 }
 
 // EdgeOptions are what an edge is started with. The zero value of the rest takes what the configuration's default is.
 type EdgeOptions struct {
-	Config string   // sipgo.yaml without http and storage, which are ours
-	HTTP   string   // further keys of http, as "rate_limit: 0"
-	Data   string   // storage.directory; empty: a new folder
-	Store  string   // further keys of storage, as "commit_interval: 1s"
-	Env    []string // in addition to the test's own
+	Config string     // sipgo.yaml without http and storage, which are ours
+	HTTP   string     // further keys of http, as "rate_limit: 0"
+	Data   string     // storage.directory; empty: a new folder
+	Store  string     // further keys of storage, as "commit_interval: 1s"
+	Env    []string   // in addition to the test's own
+	In     *Namespace // the network it runs in; nil: the test's own
 }
 
 // StartEdge starts an edge and waits until it takes calls.
@@ -52,12 +54,12 @@ func StartEdge(t testing.TB, o EdgeOptions) *Edge {
 func NewEdge(t testing.TB, o EdgeOptions) *Edge {
 	t.Helper()
 	dir := t.TempDir()
-	e := &Edge{HTTP: FreePort(t, EdgeHost), Data: o.Data, File: filepath.Join(dir, "sipgo.yaml"), t: t}
+	e := &Edge{HTTP: FreePort(t, EdgeHost), Data: o.Data, File: filepath.Join(dir, "sipgo.yaml"), t: t, in: o.In}
 	if e.Data == "" {
 		e.Data = filepath.Join(dir, "data")
 	}
 	e.Configure(o)
-	e.Process = Start(t, Spec{Name: "trunkline", Dir: dir, Env: o.Env, Args: []string{Binary(t), "serve", "--config", e.File}})
+	e.Process = Start(t, Spec{Name: "trunkline", Dir: dir, Env: o.Env, In: o.In, Args: []string{Binary(t), "serve", "--config", e.File}})
 	return e
 }
 
@@ -82,7 +84,7 @@ func (e *Edge) Configure(o EdgeOptions) {
 
 // Get returns the status and body of an HTTP path, 0 while nobody answers.
 func (e *Edge) Get(path string) (int, string) {
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: e.in.Dial}}
 	defer client.CloseIdleConnections()
 	response, err := client.Get("http://" + e.HTTP.String() + path)
 	if err != nil {

@@ -12,30 +12,6 @@ import (
 	"trunkline/internal/carrier"
 )
 
-// TestLossyNetwork: one message in ten is lost on each side, each way. Repetition sets up and ends every call all the same, and each has
-// one record.
-func TestLossyNetwork(t *testing.T) {
-	t.Parallel()
-	Need(t, "sipp")
-	s := newStage(t, stageOptions{})
-	const calls = 200
-	answering := SIPp{Scenario: scenario("uas.xml"), Local: s.app, Lost: 10}.Start(t)
-	r := SIPp{Scenario: scenario("uac-hold.xml"), Local: FreePort(t, CarrierHost), Remote: s.udp, Service: ourNumber, Calls: calls, Rate: 50,
-		Pause: time.Second, Lost: 10, Keys: map[string]string{"caller": theirNumber}, Limit: 60 * time.Second}.Run(t)
-	if r.Good < calls*99/100 {
-		t.Errorf("%+v", r)
-	}
-	Eventually(t, 40*time.Second, "no call is left", func() bool { return s.Metrics().Sum("trunkline_calls") == 0 })
-	answering.Stop()
-	m := s.Metrics()
-	t.Logf("%+v; repeated by the edge: %.0f; copies it received: %.0f", r, m.Sum("trunkline_sip_retransmissions_total", `direction="tx"`),
-		m.Sum("trunkline_sip_retransmissions_total", `direction="rx"`))
-	s.Stop()
-	if n := len(s.Records()); n != calls {
-		t.Errorf("%d records of %d calls", n, calls)
-	}
-}
-
 // TestIPv6MeetsIPv4: a carrier on IPv6 and an application on IPv4, and the other way round, called and calling, over UDP and TCP.
 func TestIPv6MeetsIPv4(t *testing.T) {
 	t.Parallel()

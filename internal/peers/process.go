@@ -31,10 +31,11 @@ type Process struct {
 
 // Spec is a program to start.
 type Spec struct {
-	Name string   // of its log, as "caller"
-	Args []string // command first
-	Dir  string   // working folder; empty: a new one
-	Env  []string // in addition to the test's own
+	Name string     // of its log, as "caller"
+	Args []string   // command first
+	Dir  string     // working folder; empty: a new one
+	Env  []string   // in addition to the test's own
+	In   *Namespace // the network it runs in; nil: the test's own
 }
 
 // stopLimit is how long a program may take to end after it was asked to.
@@ -58,7 +59,8 @@ func Start(t testing.TB, s Spec) *Process {
 	if p.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	s.In.Do(func() { err = cmd.Start() })
+	if err != nil {
 		t.Fatalf("start %s: %v", s.Name, err)
 	}
 	p.PID = cmd.Process.Pid

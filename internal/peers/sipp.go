@@ -26,6 +26,7 @@ type SIPp struct {
 	User      string         // digest credentials
 	Password  string
 	Keys      map[string]string // values for [name] in the scenario
+	In        *Namespace        // the network it runs in; nil: the test's own
 	Limit     time.Duration     // the run is ended after this; zero: a minute
 }
 
@@ -40,7 +41,10 @@ func (s SIPp) Start(t testing.TB) *Process {
 	t.Helper()
 	p, _ := s.start(t)
 	if !s.Remote.IsValid() {
-		p.WaitFor(10*time.Second, "it listens", func() bool { return listening(s.Local) })
+		p.WaitFor(10*time.Second, "it listens", func() (done bool) {
+			s.In.Do(func() { done = listening(s.Local) })
+			return done
+		})
 	}
 	return p
 }
@@ -99,7 +103,7 @@ func (s SIPp) start(t testing.TB) (p *Process, statistics string) {
 		args = append(args, "-m", strconv.Itoa(s.Calls))
 	}
 	t.Cleanup(func() { showErrors(t, filepath.Join(dir, "errors.log")) })
-	return Start(t, Spec{Name: strings.TrimSuffix(filepath.Base(scenario), ".xml"), Args: args, Dir: dir, Env: []string{"TERM=xterm"}}), statistics
+	return Start(t, Spec{Name: strings.TrimSuffix(filepath.Base(scenario), ".xml"), Args: args, Dir: dir, Env: []string{"TERM=xterm"}, In: s.In}), statistics
 }
 
 // showErrors logs what SIPp did not expect, in a test that failed.

@@ -31,7 +31,8 @@ func DatagramsDropped(bound ...netip.AddrPort) (dropped int) {
 // would take it from the one who is about to have it.
 func listening(at netip.AddrPort) bool {
 	const listen = "0A"
-	for _, table := range []string{"/proc/net/udp", "/proc/net/udp6", "/proc/net/tcp", "/proc/net/tcp6"} {
+	const tables = "/proc/thread-self/net/" // of the network that the thread is in
+	for _, table := range []string{tables + "udp", tables + "udp6", tables + "tcp", tables + "tcp6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
 			return true // this kernel does not tell
