@@ -103,6 +103,7 @@ func TestAnomalies_PAR14(t *testing.T) {
 	t.Parallel()
 	o := settled(true)
 	o.more += "\nlog: {level: error}"
+	o.media += ", address: 127.0.0.8" // it opens every port, beside tests that want some
 	s := newStage(t, o)
 	app := startRefuser(t, s.app)
 	caller := newSpoiler(t, s, "udp")

@@ -59,8 +59,9 @@ func (s *stage) returnsTo(t *testing.T, before footprint, pooled float64) {
 type run struct {
 	calls, rate int
 	hold        time.Duration
-	scenario    string // of the caller; empty: uac.xml
-	during      func() // called once a second
+	scenario    string        // of the caller; empty: uac.xml
+	during      func()        // called once a second
+	ends        time.Duration // when the last call is over, after SIPp is; zero: 10 s
 }
 
 func (s *stage) load(t *testing.T, r run) Result {
@@ -88,7 +89,10 @@ func (s *stage) load(t *testing.T, r run) Result {
 			}
 		}
 	}
-	s.quiet(t) // the callee's side of the last BYE, before it is stopped
+	if r.ends == 0 {
+		r.ends = 10 * time.Second
+	}
+	Eventually(t, r.ends, "no call is left", func() bool { return s.Metrics().Sum("trunkline_calls") == 0 }) // before the callee is stopped
 	answering.Stop()
 	result, err := readStatistics(statistics)
 	if err != nil {
