@@ -313,7 +313,7 @@ func TestSRTPAllocatesNothing(t *testing.T) {
 			t.Fatal("not opened")
 		}
 	})
-	if perPacket > 0 {
+	if perPacket > 0 && !raceDetector {
 		t.Errorf("%v allocations per packet", perPacket)
 	}
 }

@@ -167,8 +167,9 @@ func (w *world) call(trunk string, r *rand.Rand) {
 	if r.Float64() >= w.load.leaves {
 		return
 	}
+	patience := time.Duration(r.Int64N(int64(w.load.patience)))
 	w.sending.Go(func() { // ends with the caller's patience
-		time.Sleep(time.Duration(r.Int64N(int64(w.load.patience))))
+		time.Sleep(patience)
 		if w.limiter.Leave(waiter) {
 			result(left, pace.Ticket{})
 		}
