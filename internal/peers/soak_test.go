@@ -59,27 +59,33 @@ type soak struct {
 	tests  map[string]int // trunk tests over the API, by what came of them
 }
 
-// config is the soak's configuration; each generation differs in what a reload may change.
-func (s *soak) config() string {
+// alone is an edge that knows nobody.
+func (s *soak) alone() string {
 	return fmt.Sprintf(`
 sip: {listen: ["udp://%[1]s", "tcp://%[1]s"]}
 media: {relay: true, ports: 10000-%[2]d}
 trace: {memory: 2MiB}
 log: {level: warn}
 probe: {allow_private_targets: true, interval: 1m}
+`, s.at, 10000+mediaPorts()-1)
+}
+
+// config is the soak's configuration; each generation differs in what a reload may change.
+func (s *soak) config() string {
+	return s.alone() + fmt.Sprintf(`
 trunks:
-  - {name: carrier, server: "%[3]s", source_addresses: ["%[4]s"], max_calls: %[5]d}
-  - {name: refusing, server: "%[6]s"}
-  - {name: taking, server: "%[7]s"}
-  - {name: registrar, server: "%[8]s", domain: carrier.example, auth_user: customer, auth_password: s3cret, register: true, register_expires: 1m}
-  - {name: talker, server: "%[9]s", source_addresses: ["%[10]s"], health: {interval: 5s}}
-  - {name: came-and-went-%[5]d, server: "%[3]s"}
+  - {name: carrier, server: "%[1]s", source_addresses: ["%[2]s"], max_calls: %[3]d}
+  - {name: refusing, server: "%[4]s"}
+  - {name: taking, server: "%[5]s"}
+  - {name: registrar, server: "%[6]s", domain: carrier.example, auth_user: customer, auth_password: s3cret, register: true, register_expires: 1m}
+  - {name: talker, server: "%[7]s", source_addresses: ["%[8]s"], health: {interval: 5s}}
+  - {name: came-and-went-%[3]d, server: "%[1]s"}
 agents:
-  - {name: app, destinations: [{uri: "sip:%[11]s"}], source_addresses: ["%[12]s"]}
-  - {name: ringing, destinations: [{uri: "sip:%[13]s"}], source_addresses: ["%[14]s"]}
-  - {name: seller, source_addresses: ["%[15]s"]}
-  - {name: listener, destinations: [{uri: "sip:%[16]s"}], source_addresses: ["%[17]s"]}
-%[18]s
+  - {name: app, destinations: [{uri: "sip:%[9]s"}], source_addresses: ["%[10]s"]}
+  - {name: ringing, destinations: [{uri: "sip:%[11]s"}], source_addresses: ["%[12]s"]}
+  - {name: seller, source_addresses: ["%[13]s"]}
+  - {name: listener, destinations: [{uri: "sip:%[14]s"}], source_addresses: ["%[15]s"]}
+%[16]s
 numbers:
   - {number: "+15550000001", trunk: carrier, inbound_agent: app, outbound_agent: app}
   - {number: "+15550000002", trunk: carrier, inbound_agent: ringing}
@@ -87,7 +93,7 @@ numbers:
   - {number: "+15550000004", trunk: taking, outbound_agent: seller}
   - {number: "+15550000005", trunk: registrar, outbound_agent: app}
   - {number: "+15550000006", trunk: talker, inbound_agent: listener}
-`, s.at, 10000+mediaPorts()-1, s.carrier, soakCarrier, 10000+s.generation, s.refusing, s.taking, s.registrar.Listen, s.talker.Addr(), soakTalker,
+`, s.carrier, soakCarrier, 10000+s.generation, s.refusing, s.taking, s.registrar.Listen, s.talker.Addr(), soakTalker,
 		s.app, soakApp, s.ringing, soakRinging, soakSeller, s.listener.Addr(), soakListener, phoneLines("  - {name: phone-%d, auth_user: user-%[1]d, auth_password: s3cret}"))
 }
 
@@ -243,6 +249,8 @@ func TestSoak(t *testing.T) {
 		t.Errorf("%g ports are in use", n)
 	}
 	flat(t, seen)
+	s.Configure(EdgeOptions{Config: s.alone()}) // no trunk is left whose health is asked for every few seconds
+	s.Signal(syscall.SIGHUP)
 	s.returnsTo(t, before, 16<<20)
 	s.Stop()
 	s.checkRecords(t)
