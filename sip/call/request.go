@@ -207,10 +207,13 @@ func (c *Call) updateAnswered(at time.Duration, ev Event) {
 		return
 	}
 	a := Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: insideDialog(ev.Code), AtHand: true}
-	if ev.Code < 300 && ev.SDP == SDPGood {
+	switch {
+	case ev.Code < 300 && ev.SDP == SDPGood:
 		a.Body = BodyAtHand
 		c.carried = carriedUpdateAnswer
 		c.reliable.moved = true
+	case ev.Code == 405, ev.Code == 501: // the method is ours to take; the offer cannot be passed on
+		a.Code = 488
 	}
 	x.done()
 	c.do(a)
