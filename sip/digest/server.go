@@ -41,7 +41,7 @@ type ServerOptions struct {
 	NonceLife time.Duration
 
 	// MaxNonces bounds the nonces whose counts are remembered, which are only those
-	// that came back with the right password; 0: 65536. Above it every nonce is stale.
+	// that came back with the right password; 0: 65536. Above it the older ones are stale.
 	MaxNonces int
 
 	// Secret returns AppendSecret of a user for algorithm and Realm; ok is false
@@ -53,13 +53,13 @@ type ServerOptions struct {
 // their time and a seal, so an unanswered challenge costs no memory. A Server
 // belongs to one goroutine.
 type Server struct {
-	o        ServerOptions
-	seal     hash.Hash
-	decoy    [64]byte // the secret of users that do not exist
-	counts   map[uint64]window
-	swept    time.Time
-	text     []byte
-	overflow uint64
+	o      ServerOptions
+	seal   hash.Hash
+	decoy  [64]byte // the secret of users that do not exist
+	counts map[uint64]window
+	swept  time.Time
+	since  int64 // UnixMilli: the counts of nonces made until then are forgotten, and so they are stale
+	text   []byte
 }
 
 // window is which counts of a nonce were used: the highest, and a bit for each of
@@ -181,7 +181,7 @@ func (s *Server) check(now time.Time, m *wire.Message, src netip.Addr, c *challe
 		return "", ErrRefused
 	}
 	made, nonce, ours := s.openNonce(c.nonce, src)
-	if !ours || now.Sub(made) > s.o.NonceLife || made.Sub(now) > time.Minute {
+	if !ours || now.Sub(made) > s.o.NonceLife || made.Sub(now) > time.Minute || made.UnixMilli() <= s.since {
 		return "", ErrStale
 	}
 	if err := s.use(now, made, nonce, count); err != nil {
@@ -228,8 +228,9 @@ func (s *Server) use(now, made time.Time, nonce uint64, count uint32) error {
 	}
 	w, seen := s.counts[nonce]
 	if !seen && len(s.counts) >= s.o.MaxNonces {
-		s.overflow++
-		return ErrStale
+		if s.makeRoom(made.UnixMilli()); made.UnixMilli() <= s.since {
+			return ErrStale
+		}
 	}
 	w.made = made.UnixMilli()
 	switch behind := int64(w.highest) - int64(count); {
@@ -245,8 +246,21 @@ func (s *Server) use(now, made time.Time, nonce uint64, count uint32) error {
 	return nil
 }
 
-// Overflow returns how many good nonces were called stale because MaxNonces was reached.
-func (s *Server) Overflow() uint64 { return s.overflow }
+// makeRoom forgets the older nonces until a quarter of the room is free: who has one of them is challenged once more, while nobody who
+// is challenged from now on is kept out, as a single user who asks for many could otherwise do to all others.
+func (s *Server) makeRoom(newest int64) {
+	for _, w := range s.counts {
+		newest = max(newest, w.made)
+	}
+	for life := s.o.NonceLife.Milliseconds(); len(s.counts) > s.o.MaxNonces*3/4; life /= 2 {
+		s.since = newest - life
+		for id, w := range s.counts {
+			if w.made <= s.since {
+				delete(s.counts, id)
+			}
+		}
+	}
+}
 
 // parseCount reads nc: eight hexadecimal digits, not zero.
 func parseCount(nc []byte) (count uint32, ok bool) {

@@ -154,22 +154,48 @@ func TestAUTH08(t *testing.T) {
 	})
 	t.Run("memory is bounded and given back", func(t *testing.T) {
 		s := newServer(ServerOptions{MaxNonces: 10})
-		for i := range 20 {
+		used := func(at time.Time) string {
 			c := newClient(t, account)
-			c.challenged(nil, 401, challenge(s, begin)...)
-			_, err := s.Check(begin, request(t, c.lines()[0]+"\r\n"), peer)
-			if want := map[bool]error{true: ErrStale}[i >= 10]; !errors.Is(err, want) {
-				t.Errorf("nonce %d: %v", i, err)
+			c.challenged(nil, 401, challenge(s, at)...)
+			return c.lines()[0] + "\r\n"
+		}
+		var lines []string
+		for i := range 25 {
+			now := begin.Add(time.Duration(i) * time.Second)
+			lines = append(lines, used(now))
+			if _, err := s.Check(now, request(t, lines[i]), peer); err != nil {
+				t.Errorf("nonce %d: %v: who is challenged now is let in, however many were before", i, err)
+			}
+			if len(s.counts) > 10 {
+				t.Fatalf("%d nonces are kept", len(s.counts))
 			}
 		}
-		if s.Overflow() != 10 || len(s.counts) != 10 {
-			t.Errorf("overflow %d, %d kept", s.Overflow(), len(s.counts))
+		now := begin.Add(25 * time.Second)
+		forgotten := 0
+		for i, line := range lines {
+			switch _, err := s.Check(now, request(t, line), peer); {
+			case errors.Is(err, ErrStale):
+				forgotten++
+			case !errors.Is(err, ErrReplay):
+				t.Errorf("nonce %d used again: %v", i, err)
+			}
+		}
+		if forgotten < 15 || forgotten == 25 {
+			t.Errorf("%d of 25 nonces are forgotten with room for 10", forgotten)
 		}
 		later := begin.Add(time.Hour)
-		c := newClient(t, account)
-		c.challenged(nil, 401, challenge(s, later)...)
-		if _, err := s.Check(later, request(t, c.lines()[0]+"\r\n"), peer); err != nil || len(s.counts) != 1 {
+		if _, err := s.Check(later, request(t, used(later)), peer); err != nil || len(s.counts) != 1 {
 			t.Errorf("%v, %d kept", err, len(s.counts))
+		}
+	})
+	t.Run("more at one instant than there is room for", func(t *testing.T) {
+		s := newServer(ServerOptions{MaxNonces: 10})
+		for i := range 30 {
+			c := newClient(t, account)
+			c.challenged(nil, 401, challenge(s, begin)...)
+			if _, err := s.Check(begin, request(t, c.lines()[0]+"\r\n"), peer); err != nil && !errors.Is(err, ErrStale) || len(s.counts) > 10 {
+				t.Errorf("nonce %d: %v, %d kept", i, err, len(s.counts))
+			}
 		}
 	})
 }
