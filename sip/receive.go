@@ -172,11 +172,12 @@ func (s *shard) fromUnlisted(now time.Time, p transport.Packet) bool {
 
 // refuseStranger answers a source that is neither trunk nor agent: the same 403
 // whatever was asked, so that a scanner learns nothing (RFC 5853 §3.5), and
-// silence above a rate, so that a forged source is not worth forging.
+// silence above a rate, so that a forged source is not worth forging; and above a
+// rate of its own, since what all together are answered challenges agents, too.
 func (s *shard) refuseStranger(now time.Time, p transport.Packet) {
 	s.count.reject(trunks.BadSource.String())
 	if s.env.Method == wire.ACK || s.edge.options.Strangers == config.UnknownDrop ||
-		!s.strangers.allow(now) || s.in.Parse(p.Bytes) != nil {
+		!s.sources.allow(now, p.Flow.Remote.Addr()) || !s.strangers.allow(now) || s.in.Parse(p.Bytes) != nil {
 		return
 	}
 	s.replyStateless(now, p.Flow, &admit.Rejection{Status: 403, Cause: "bad_source", Anonymous: true})

@@ -224,26 +224,32 @@ func TestAgentCallsFromAnywhere_AUTH08(t *testing.T) {
 	})
 }
 
-// SEC-05: a scanner is answered at its own rate, and an agent beside it registers all the same.
+// SEC-05: a scanner is answered at its own rate, whatever it sends, and an agent beside it registers all the same.
 func TestScannerUsesUpItsOwnShare_SEC05(t *testing.T) {
-	inOffice(t, func(o *office) {
-		for i := range 2000 {
-			o.send(o.elsewhere, o.request("REGISTER", "sip:office", fmt.Sprintf("s%d", i), fmt.Sprintf("scan%d", i), o.elsewhere, "Expires: 600\n"))
-		}
-		answered := 0
-		for {
-			if _, ok := o.elsewhere.Receive(10 * time.Millisecond); !ok {
-				break
+	for _, method := range []string{"REGISTER", "SUBSCRIBE", "BYE"} {
+		inOffice(t, func(o *office) {
+			for i := range 2000 {
+				o.send(o.elsewhere, o.request(method, "sip:office", fmt.Sprintf("s%d", i), fmt.Sprintf("scan%d", i), o.elsewhere, "Expires: 600\n"))
 			}
-			answered++
-		}
-		if answered == 0 || answered > 60 {
-			t.Errorf("%d of 2000 were answered", answered)
-		}
-		if m := o.signed("REGISTER", "sip:office", "reg", "Expires: 600\n", o.home, "mobile", "open sesame"); m.Status != 200 {
-			t.Errorf("the agent beside it: %d", m.Status)
-		}
-	})
+			answered := 0
+			for {
+				if _, ok := o.elsewhere.Receive(10 * time.Millisecond); !ok {
+					break
+				}
+				answered++
+			}
+			if answered == 0 || answered > 60 {
+				t.Errorf("%d of 2000 %s were answered", answered, method)
+			}
+			o.send(o.home, o.request("REGISTER", "sip:office", "regA", "reg", o.home, "Expires: 600\n"))
+			if _, ok := o.home.Receive(10 * time.Millisecond); !ok {
+				t.Errorf("beside a scanner with %s an agent is not even challenged", method)
+			}
+			if m := o.signed("REGISTER", "sip:office", "reg", "Expires: 600\n", o.home, "mobile", "open sesame"); m.Status != 200 {
+				t.Errorf("the agent beside it: %d", m.Status)
+			}
+		})
+	}
 }
 
 // IDN-11: an agent behind a changing address may call for help although a scanner beside it has used up what strangers are answered.
