@@ -76,6 +76,6 @@ func (c *session) boundTarget() (target, bool) {
 // connectionLost forgets what was registered over a stream connection that has ended.
 func (e *Edge) connectionLost(f transport.Flow) {
 	if e.options.Registrar != nil {
-		e.options.Registrar.Lost(f.Remote, f.Proto)
+		e.options.Registrar.Lost(f)
 	}
 }

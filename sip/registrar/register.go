@@ -120,8 +120,12 @@ func (r *Registrar) read(now time.Time, m *wire.Message, f transport.Flow) (q re
 		}
 		c := contact{expires: usual, Binding: Binding{URI: string(address.URI), Flow: f, Q: 1, CallID: q.callID, CSeq: q.cseq, Agent: device[:min(len(device), 64)]}}
 		if text, some := address.Param("expires"); some {
-			if c.expires, _, ok = seconds(text); !ok {
+			own, given, ok := seconds(text)
+			if !ok {
 				return q, &Answer{Status: 400, Reason: "Bad Expires"}
+			}
+			if given {
+				c.expires = own
 			}
 		}
 		if text, some := address.Param("q"); some {

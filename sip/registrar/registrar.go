@@ -2,7 +2,6 @@ package registrar
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -78,12 +77,13 @@ func (r *Registrar) Forget(keep func(agent string) bool) {
 	}
 }
 
-// Lost removes the bindings of a stream connection that has ended: nothing can be sent there any more. RFC 5626 §4.2.
-func (r *Registrar) Lost(remote netip.AddrPort, proto transport.Proto) {
+// Lost removes the bindings of a stream connection that has ended: nothing can be sent there any more. RFC 5626 §4.2. Whoever has come
+// back from the same address meanwhile keeps what it has registered.
+func (r *Registrar) Lost(f transport.Flow) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for agent, bindings := range r.agents {
-		left := slices.DeleteFunc(bindings, func(b Binding) bool { return b.Flow.Remote == remote && b.Flow.Proto == proto })
+		left := slices.DeleteFunc(bindings, func(b Binding) bool { return b.Flow.Conn == f.Conn })
 		if len(left) == 0 {
 			delete(r.agents, agent)
 		} else {

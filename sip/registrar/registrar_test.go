@@ -52,7 +52,9 @@ func TestRegister(t *testing.T) {
 			{"again, the parameter beats the header", "a", 2, "Contact: <sip:app@10.0.0.5:5061>;expires=120\nExpires: 600\n", 200, "sip:app@10.0.0.5:5061 q=1 2m0s"},
 			{"a query", "a", 3, "", 200, "sip:app@10.0.0.5:5061 q=1 2m0s"},
 			{"gone", "a", 4, "Contact: <sip:app@10.0.0.5:5061>;expires=0\n", 200, ""},
-			{"gone already", "a", 5, "Contact: <sip:app@10.0.0.5:5061>;expires=0\n", 200, ""},
+			{"an expiry without a value is as if there were none, and takes nothing away", "a", 5, "Contact: <sip:app@10.0.0.5:5061>;expires=\n", 200, "sip:app@10.0.0.5:5061 q=1 1h0m0s"},
+			{"gone", "a", 6, "Contact: <sip:app@10.0.0.5:5061>;expires=0\n", 200, ""},
+			{"gone already", "a", 7, "Contact: <sip:app@10.0.0.5:5061>;expires=0\n", 200, ""},
 		}},
 		{"several contacts, the preferred one first", []step{
 			{"two in one", "a", 1, "Contact: <sip:one@10.0.0.5>;q=0.5, <sip:two@10.0.0.6>;q=0.7\nExpires: 600\n", 200, "sip:two@10.0.0.6 q=0.7 10m0s, sip:one@10.0.0.5 q=0.5 10m0s"},
@@ -148,7 +150,13 @@ func TestBindingsGoWithTheirConnectionAndTheirAgent(t *testing.T) {
 	stream := transport.Flow{Proto: transport.TCP, Remote: netip.MustParseAddrPort("198.51.100.8:50000"), Conn: 7}
 	r.Register(now, "app", message(t, "a", 1, "Contact: <sip:udp@10.0.0.5>\nExpires: 600\n"), flow)
 	r.Register(now, "app", message(t, "b", 1, "Contact: <sip:tcp@10.0.0.5;transport=tcp>\nExpires: 600\n"), stream)
-	r.Lost(stream.Remote, transport.TCP)
+	again := stream
+	again.Conn = 8
+	r.Register(now, "other", message(t, "c", 1, "Contact: <sip:other@10.0.0.5;transport=tcp>\nExpires: 600\n"), again)
+	r.Lost(stream)
+	if n := r.Count("other", now); n != 1 {
+		t.Error("a connection from the same address that came after it lost its binding")
+	}
 	if left := r.Bindings("app", now); len(left) != 1 || left[0].URI != "sip:udp@10.0.0.5" {
 		t.Errorf("left: %s", show(left, now))
 	}
