@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -118,23 +117,7 @@ func newAgentCreate(flags *remoteFlags) *cobra.Command {
 
 func newAgentUpdate(flags *remoteFlags) *cobra.Command {
 	var f agentFlags
-	var output string
-	cmd := &cobra.Command{Use: "update ID", Short: "Change an agent; what is not given stays", Args: arguments("ID"), ValidArgsFunction: knownAgents.complete(flags),
-		RunE: remoteCommand(flags, func(ctx context.Context, cmd *cobra.Command, r *remote, args []string) error {
-			body, err := f.body(cmd)
-			if err != nil {
-				return err
-			}
-			if len(body) == 0 {
-				return &usageError{cmd.CommandPath(), errors.New("nothing to change was given")}
-			}
-			answer, err := r.call(ctx, http.MethodPatch, knownAgents.path+"/"+url.PathEscape(args[0]), body)
-			if err != nil {
-				return err
-			}
-			return show(cmd, output, answer, knownAgents.columns)
-		})}
+	cmd := knownAgents.newUpdate(flags, f.body)
 	f.add(cmd)
-	outputFlag(cmd, &output)
 	return cmd
 }

@@ -28,6 +28,14 @@ type resource struct {
 	name    string // member that tells one from another in completions
 }
 
+// one is the word with its article.
+func (k resource) one() string {
+	if strings.ContainsRune("aeiou", rune(k.word[0])) {
+		return "an " + k.word
+	}
+	return "a " + k.word
+}
+
 // remoteCommand is a command that speaks to a daemon: it opens it, and ends early on a signal.
 func remoteCommand(flags *remoteFlags, run func(ctx context.Context, cmd *cobra.Command, r *remote, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
@@ -91,9 +99,31 @@ func (k resource) newList(flags *remoteFlags, query func(url.Values)) *cobra.Com
 // newGet shows one.
 func (k resource) newGet(flags *remoteFlags) *cobra.Command {
 	var output string
-	cmd := &cobra.Command{Use: "get ID", Short: "Show a " + k.word, Args: arguments("ID"), ValidArgsFunction: k.complete(flags),
+	cmd := &cobra.Command{Use: "get ID", Short: "Show " + k.one(), Args: arguments("ID"), ValidArgsFunction: k.complete(flags),
 		RunE: remoteCommand(flags, func(ctx context.Context, cmd *cobra.Command, r *remote, args []string) error {
 			answer, err := r.get(ctx, k.path+"/"+url.PathEscape(args[0]), nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, output, answer, k.columns)
+		})}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// newUpdate changes one; body holds what was given, empty when nothing was.
+func (k resource) newUpdate(flags *remoteFlags, body func(*cobra.Command) (map[string]any, error)) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{Use: "update ID", Short: "Change " + k.one() + "; what is not given stays", Args: arguments("ID"), ValidArgsFunction: k.complete(flags),
+		RunE: remoteCommand(flags, func(ctx context.Context, cmd *cobra.Command, r *remote, args []string) error {
+			given, err := body(cmd)
+			if err != nil {
+				return err
+			}
+			if len(given) == 0 {
+				return &usageError{cmd.CommandPath(), errors.New("nothing to change was given")}
+			}
+			answer, err := r.call(ctx, http.MethodPatch, k.path+"/"+url.PathEscape(args[0]), given)
 			if err != nil {
 				return err
 			}
@@ -106,7 +136,7 @@ func (k resource) newGet(flags *remoteFlags) *cobra.Command {
 // newDelete deletes one after asking. force names what it overrides; empty: there is nothing to override.
 func (k resource) newDelete(flags *remoteFlags, force string) *cobra.Command {
 	var yes, forced bool
-	cmd := &cobra.Command{Use: "delete ID", Short: "Delete a " + k.word, Args: arguments("ID"), ValidArgsFunction: k.complete(flags),
+	cmd := &cobra.Command{Use: "delete ID", Short: "Delete " + k.one(), Args: arguments("ID"), ValidArgsFunction: k.complete(flags),
 		RunE: remoteCommand(flags, func(ctx context.Context, cmd *cobra.Command, r *remote, args []string) error {
 			if err := confirm(cmd, yes, fmt.Sprintf("Delete %s %s?", k.word, args[0])); err != nil {
 				return err

@@ -42,7 +42,7 @@ func (f *webhookFlags) add(cmd *cobra.Command) {
 }
 
 // body holds what was given.
-func (f *webhookFlags) body(cmd *cobra.Command) map[string]any {
+func (f *webhookFlags) body(cmd *cobra.Command) (map[string]any, error) {
 	body := map[string]any{}
 	for flag, setting := range map[string]struct {
 		member string
@@ -52,7 +52,7 @@ func (f *webhookFlags) body(cmd *cobra.Command) map[string]any {
 			body[setting.member] = setting.value
 		}
 	}
-	return body
+	return body, nil
 }
 
 func newWebhookCreate(flags *remoteFlags) *cobra.Command {
@@ -63,7 +63,11 @@ func newWebhookCreate(flags *remoteFlags) *cobra.Command {
 			if f.url == "" {
 				return &usageError{cmd.CommandPath(), errors.New("--url is missing")}
 			}
-			answer, err := r.call(ctx, http.MethodPost, hooks.path, f.body(cmd))
+			body, err := f.body(cmd)
+			if err != nil {
+				return err
+			}
+			answer, err := r.call(ctx, http.MethodPost, hooks.path, body)
 			if err != nil {
 				return err
 			}
@@ -76,22 +80,9 @@ func newWebhookCreate(flags *remoteFlags) *cobra.Command {
 
 func newWebhookUpdate(flags *remoteFlags) *cobra.Command {
 	var f webhookFlags
-	var output string
-	cmd := &cobra.Command{Use: "update ID", Short: "Change a webhook; what is not given stays", Args: arguments("ID"), ValidArgsFunction: hooks.complete(flags),
-		RunE: remoteCommand(flags, func(ctx context.Context, cmd *cobra.Command, r *remote, args []string) error {
-			body := f.body(cmd)
-			if len(body) == 0 {
-				return &usageError{cmd.CommandPath(), errors.New("nothing to change was given")}
-			}
-			answer, err := r.call(ctx, http.MethodPatch, hooks.path+"/"+url.PathEscape(args[0]), body)
-			if err != nil {
-				return err
-			}
-			return show(cmd, output, answer, hooks.columns)
-		})}
+	cmd := hooks.newUpdate(flags, f.body)
 	f.add(cmd)
 	cmd.Flags().BoolVar(&f.enabled, "enabled", true, "whether events go there; enabling clears its failures")
-	outputFlag(cmd, &output)
 	return cmd
 }
 
