@@ -33,6 +33,7 @@ type route struct {
 	said   netip.AddrPort // where its description wants packets; invalid = not known yet
 	former netip.AddrPort // whom we listened to before the last description; its last packets may still come in
 	stayed bool           // that description named the same address: former is the party, unless it has fallen silent
+	parted bool           // it named another one, that of a party which had been where it said: former is where it no longer is
 	host   netip.Addr     // where its SIP comes from; invalid = not known
 	policy Latch
 }
@@ -93,11 +94,15 @@ func (r *route) lock(source netip.AddrPort, rank trust) *route {
 	if r.stayed && source == r.former {
 		locked.former, locked.stayed = netip.AddrPort{}, false
 	}
-	if !r.said.IsValid() || r.open {
+	if (!r.said.IsValid() || r.open) && r.leads(source) {
 		locked.send(source)
 	}
 	return &locked
 }
+
+// leads tells whether packets to the party follow a source that is believed: not back to the place that it has left, from where its
+// last packets come.
+func (r *route) leads(source netip.AddrPort) bool { return !r.parted || source != r.former }
 
 // send sets where packets to the party go.
 func (r *route) send(dest netip.AddrPort) {
@@ -135,16 +140,18 @@ func (r *route) redescribed(u update) *route {
 	case u.said != r.said:
 		next.said = u.said
 		next.source, next.trust, next.former, next.stayed = netip.AddrPort{}, stranger, r.source, false
+		next.parted = r.trust == described && !next.maybeNAT()
 		next.send(u.said)
 		if rank := next.judge(r.source); !r.said.IsValid() && r.source.IsValid() && rank != stranger {
 			// Early packets came before the description and agree with it: stay with their source.
 			next.source, next.trust, next.former = r.source, rank, netip.AddrPort{}
 			next.send(r.source)
 		}
-	case r.source.IsValid():
+	case r.source.IsValid() && r.leads(r.source):
 		next.send(r.source)
 		if u.changed {
-			next.source, next.trust, next.former, next.stayed = netip.AddrPort{}, stranger, r.source, true
+			next.source, next.trust, next.former = netip.AddrPort{}, stranger, r.source
+			next.stayed, next.parted = true, false
 		}
 	case !r.open:
 		next.send(u.said)

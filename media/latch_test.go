@@ -83,6 +83,16 @@ func TestLatchSequences(t *testing.T) {
 		{"a phone that moved behind its NAT: last packets of the old port do not keep the lock", []latchStep{
 			{said: inside, want: inside}, {packet: outside, want: outside}, {said: "192.168.1.2:4002", want: "192.168.1.2:4002"},
 			{packet: outside, want: outside}, {packet: moved, want: moved}, {packet: outside, want: "drop"}}},
+		{"last packets from a port that the party has left pass, and draw nothing back there", []latchStep{
+			{said: "198.51.100.1:4000", want: "198.51.100.1:4000"}, {packet: "198.51.100.1:4000", want: "198.51.100.1:4000"},
+			{said: "198.51.100.1:5000", want: "198.51.100.1:5000"}, {packet: "198.51.100.1:4000", want: "198.51.100.1:5000"},
+			{said: "198.51.100.1:5000 changed", want: "198.51.100.1:5000"}, {held: "yes", want: ""}, {said: "198.51.100.1:5000", want: "198.51.100.1:5000"},
+			{packet: "198.51.100.1:5000", want: "198.51.100.1:5000"}, {packet: "198.51.100.1:4000", want: "drop"}}},
+		{"a port that was not the described one is gone on with", []latchStep{
+			{said: "198.51.100.1:4000", want: "198.51.100.1:4000"}, {packet: "198.51.100.1:50001", want: "198.51.100.1:50001"},
+			{said: "198.51.100.1:5000", want: "198.51.100.1:5000"}, {packet: "198.51.100.1:50001", want: "198.51.100.1:50001"}}},
+		{"a description from behind a NAT that the one before had not shown is not taken at its word", []latchStep{
+			{said: outside, want: outside}, {packet: outside, want: outside}, {said: inside, want: inside}, {packet: outside, want: outside}}},
 		{"hold stops sending, resume goes on to the locked source", []latchStep{
 			{said: inside, want: inside}, {packet: outside, want: outside}, {held: "yes", want: ""}, {packet: outside, want: ""}, {said: inside, want: outside}}},
 		{"a source that is first heard on hold is not sent to before the resume", []latchStep{
