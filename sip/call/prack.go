@@ -11,7 +11,7 @@ type reliable struct {
 	open    bool // one waits for its PRACK
 	told    bool // that one carries a description
 	settled bool // the caller has confirmed the answer to its offer: either side may make another
-	moved   bool // another was made, or the offer came in a provisional: the 2xx has no description
+	moved   bool // another was made, if only to be refused, or the offer came in a provisional: the 2xx has no description
 	kept    uint8
 	telling uint8 // of those kept, oldest in bit 0: they carry a description
 	audible uint8 // the fork whose description the caller has; noFork

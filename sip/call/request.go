@@ -139,6 +139,7 @@ func (c *Call) relayOffer(at time.Duration, ev Event, method Method) {
 	x := &c.exchange
 	x.begin(updating, ev.Side, ev.Side.Other(), at+c.patience())
 	x.method = method
+	c.reliable.moved = true
 	c.do(Action{Kind: Relay, Side: x.to, Method: UPDATE, Fork: c.forkOf(x.to), Body: BodyAtHand})
 	c.carried = carriedUpdate
 }
@@ -211,7 +212,6 @@ func (c *Call) updateAnswered(at time.Duration, ev Event) {
 	case ev.Code < 300 && ev.SDP == SDPGood:
 		a.Body = BodyAtHand
 		c.carried = carriedUpdateAnswer
-		c.reliable.moved = true
 	case ev.Code == 405, ev.Code == 501: // the method is ours to take; the offer cannot be passed on
 		a.Code = 488
 	}
