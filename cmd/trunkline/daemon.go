@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -243,7 +244,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		Loop:          loop,
 		Dispatch:      sip.Dispatch(shards),
 		SocketBuffer:  int(c.SIP.ReceiveBuffer),
-		IdleTimeout:   c.SIP.IdleTimeout.D(),
+		IdleTimeout:   cmp.Or(c.SIP.IdleTimeout.D(), transport.Never),
 		TLS:           files,
 		Log:           d.log,
 	})

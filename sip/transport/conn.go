@@ -135,7 +135,7 @@ func (c *conn) read(flow Flow) {
 		if !spoken || taken > handed {
 			return partial.Add(opts.MessageTimeout)
 		}
-		return time.Unix(0, c.used.Load()).Add(opts.IdleTimeout)
+		return c.idleUntil()
 	}
 	for {
 		if err := c.nc.SetReadDeadline(waits()); err != nil {
@@ -182,6 +182,14 @@ func (c *conn) read(flow Flow) {
 			return
 		}
 	}
+}
+
+// idleUntil is when the connection is closed if no byte goes over it before; zero: it is not.
+func (c *conn) idleUntil() time.Time {
+	if c.s.n.options.IdleTimeout == Never {
+		return time.Time{}
+	}
+	return time.Unix(0, c.used.Load()).Add(c.s.n.options.IdleTimeout)
 }
 
 // explained makes an alert of a TLS server that we called an error that says what it means.

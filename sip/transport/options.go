@@ -56,12 +56,15 @@ type Options struct {
 	ConnectTimeout   time.Duration // TCP connect and TLS handshake together; default 5 s
 	HandshakeTimeout time.Duration // TLS handshake of an accepted connection; default 10 s
 	MessageTimeout   time.Duration // from the first byte of a message to its last, and from accept to the first message or keep-alive; default 32 s
-	IdleTimeout      time.Duration // a connection without a message or keep-alive either way is closed; default 10 min
+	IdleTimeout      time.Duration // a connection without a message or keep-alive either way is closed, or Never; default 10 min
 	UnackedTimeout   time.Duration // bytes the peer's kernel does not acknowledge break the connection (Linux); default 20 s
 	PongTimeout      time.Duration // for the answer to our ping (Peer.Ping), RFC 5626 §4.4.1; default 10 s
 
 	Log *slog.Logger // warnings about sockets; nil: none
 }
+
+// Never is an IdleTimeout that closes no connection for its silence.
+const Never time.Duration = -1
 
 // TLSFiles serve the listeners, and are the default for connections we open.
 type TLSFiles struct {
@@ -121,7 +124,9 @@ func (o Options) complete() (Options, error) {
 	duration("ConnectTimeout", &o.ConnectTimeout, 5*time.Second, day)
 	duration("HandshakeTimeout", &o.HandshakeTimeout, 10*time.Second, day)
 	duration("MessageTimeout", &o.MessageTimeout, 32*time.Second, day)
-	duration("IdleTimeout", &o.IdleTimeout, 10*time.Minute, day)
+	if o.IdleTimeout != Never {
+		duration("IdleTimeout", &o.IdleTimeout, 10*time.Minute, day)
+	}
 	duration("UnackedTimeout", &o.UnackedTimeout, 20*time.Second, day)
 	duration("PongTimeout", &o.PongTimeout, 10*time.Second, day)
 	switch {

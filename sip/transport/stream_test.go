@@ -392,6 +392,19 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 			t.Errorf("closing an idle connection is no news, but got %+v", pk)
 		}
 	})
+	t.Run("never idle", func(t *testing.T) {
+		n := open(t, Options{Listen: []string{"tcp://127.0.0.1:0"}, IdleTimeout: Never})
+		c := &conn{s: n.streams}
+		c.touch(true)
+		if until := c.idleUntil(); !until.IsZero() {
+			t.Errorf("it is closed at %s", until)
+		}
+		peer := connect(t, n.Listeners()[0].Addr)
+		write(t, peer, sip("OPTIONS", 100))
+		nextMessage(t, n.Port(0))
+		write(t, peer, Ping)
+		expect(t, peer, "\r\n")
+	})
 	t.Run("no TLS handshake", func(t *testing.T) {
 		n := open(t, Options{Listen: []string{"tls://127.0.0.1:0"}, TLS: serverFiles(t), HandshakeTimeout: 50 * time.Millisecond})
 		expectEnd(t, connect(t, n.Listeners()[0].Addr))
