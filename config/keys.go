@@ -82,7 +82,7 @@ var keys = []key{
 	{path: "sip.registrar.min_expires", restart: true, allowed: "10s to 1h",
 		doc: "A registration that wants to last less gets 423."},
 	{path: "sip.registrar.max_expires", restart: true, allowed: "1m to 24h, not below min_expires",
-		doc: "A registration that wants to last longer is granted this."},
+		doc: "A registration that wants to last longer is granted this; over TCP and TLS at most sip.idle_timeout, so that refreshes keep the connection."},
 	{path: "sip.registrar.contacts", restart: true, allowed: "1 to 15",
 		doc: "Places one agent may be registered at."},
 

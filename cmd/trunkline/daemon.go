@@ -259,7 +259,7 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		}
 	})
 	r := c.SIP.Registrar
-	d.registrar = registrar.New(registrar.Options{MinExpires: r.MinExpires.D(), MaxExpires: r.MaxExpires.D(), Contacts: r.Contacts})
+	d.registrar = registrar.New(registrar.Options{MinExpires: r.MinExpires.D(), MaxExpires: r.MaxExpires.D(), StreamExpires: c.SIP.IdleTimeout.D(), Contacts: r.Contacts})
 	d.memory = d.openMemory(snapshot)
 	d.edge, err = sip.New(sip.Options{
 		Network:      d.network,

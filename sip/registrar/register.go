@@ -104,6 +104,10 @@ func (r *Registrar) read(now time.Time, m *wire.Message, f transport.Flow) (q re
 	if !given {
 		usual = r.o.MaxExpires
 	}
+	longest := r.o.MaxExpires
+	if f.Proto.Reliable() {
+		longest = r.o.StreamExpires
+	}
 	device := string(m.Get(wire.HUserAgent))
 	for value := range m.Values(wire.HContact) {
 		if string(bytes.TrimSpace(value)) == "*" {
@@ -143,7 +147,7 @@ func (r *Registrar) read(now time.Time, m *wire.Message, f transport.Flow) (q re
 		if c.expires > 0 && c.expires < r.o.MinExpires {
 			return q, &Answer{Status: 423, MinExpires: r.o.MinExpires}
 		}
-		c.expires = min(c.expires, r.o.MaxExpires)
+		c.expires = min(c.expires, longest)
 		c.Expires = now.Add(c.expires)
 		if slices.ContainsFunc(q.contacts, func(other contact) bool { return other.key == c.key }) {
 			continue

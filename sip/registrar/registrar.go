@@ -15,7 +15,9 @@ import (
 type Options struct {
 	MinExpires time.Duration // shorter wishes get 423; 0: one minute
 	MaxExpires time.Duration // longer wishes are granted this; 0: one hour
-	Contacts   int           // bindings of one agent; 0: 10
+	// StreamExpires is MaxExpires for what comes over a connection: how long one may be silent before it is closed. 0: MaxExpires.
+	StreamExpires time.Duration
+	Contacts      int // bindings of one agent; 0: 10
 }
 
 // Binding is a place where an agent has registered. It is never changed once it is returned.
@@ -47,6 +49,7 @@ type Registrar struct {
 func New(o Options) *Registrar {
 	o.MinExpires = cmp.Or(o.MinExpires, time.Minute)
 	o.MaxExpires = max(cmp.Or(o.MaxExpires, time.Hour), o.MinExpires)
+	o.StreamExpires = max(min(cmp.Or(o.StreamExpires, o.MaxExpires), o.MaxExpires), o.MinExpires)
 	o.Contacts = cmp.Or(o.Contacts, 10)
 	return &Registrar{o: o, agents: map[string][]Binding{}, changed: map[string]struct{}{}}
 }

@@ -166,6 +166,31 @@ func TestBindingsGoWithTheirConnectionAndTheirAgent(t *testing.T) {
 	}
 }
 
+// What registers over a connection has to come again before the connection is closed for its silence, or nobody could call it any more.
+func TestConnectionsAreRefreshedInTime(t *testing.T) {
+	stream := transport.Flow{Proto: transport.TLS, Remote: netip.MustParseAddrPort("198.51.100.8:50000"), Conn: 7}
+	now := time.Now()
+	for _, test := range []struct {
+		name   string
+		o      Options
+		flow   transport.Flow
+		wished string
+		want   time.Duration
+	}{
+		{"at the latest when it would be closed", Options{StreamExpires: 10 * time.Minute}, stream, "3600", 10 * time.Minute},
+		{"sooner if it likes", Options{StreamExpires: 10 * time.Minute}, stream, "300", 5 * time.Minute},
+		{"over UDP there is nothing to close", Options{StreamExpires: 10 * time.Minute}, flow, "3600", time.Hour},
+		{"connections that are never closed", Options{}, stream, "3600", time.Hour},
+		{"no longer than anybody", Options{StreamExpires: 2 * time.Hour}, stream, "9000", time.Hour},
+		{"no shorter than what is refused", Options{StreamExpires: 10 * time.Second}, stream, "3600", time.Minute},
+	} {
+		a := New(test.o).Register(now, "app", message(t, "a", 1, "Contact: <sip:app@10.0.0.5>\nExpires: "+test.wished+"\n"), test.flow)
+		if len(a.Bindings) != 1 || a.Bindings[0].Expires.Sub(now) != test.want {
+			t.Errorf("%s: %s", test.name, show(a.Bindings, now))
+		}
+	}
+}
+
 func TestContactsOfTheAnswer(t *testing.T) {
 	r, now := New(Options{}), time.Now()
 	a := r.Register(now, "app", message(t, "a", 1, "Contact: <sip:one@10.0.0.5>;q=0.5;+sip.instance=\"<urn:uuid:1>\", \"Two\" <sip:two@10.0.0.6>\nExpires: 600\n"), flow)
