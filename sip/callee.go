@@ -345,7 +345,7 @@ func (c *session) cancelCallee(now time.Time, a call.Action) {
 // ackCallee confirms a 2xx. The ACK of a late offer carries the caller's answer;
 // a copy of the 2xx gets the same again.
 func (c *session) ackCallee(now time.Time, a call.Action) {
-	if c.callee.joint.peer != 0 {
+	if c.callee.joint.up && a.Fork == c.fork {
 		return // the other call has its ACK already
 	}
 	kind, body, err := c.ackBody(a, call.Callee)

@@ -104,7 +104,7 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		offer: len(s.in.Body) > 0, head: s.appendHead(s.buffer(), &s.in, s.in.To.Tag, p.Flow),
 	}
 	if s.in.Method == wire.BYE {
-		l.left = true
+		l.left = l.left || c.livesIn(side, fork)
 		if side == call.Caller && c.machine.State() >= call.Answering {
 			l.server.Acked(now) // whoever hangs up has heard the 2xx, though the ACK may come late or never
 		}
@@ -280,7 +280,7 @@ func (c *session) bye(now time.Time, a call.Action) {
 		}
 	}
 	s.line = wire.AppendBody(tail, "", nil)
-	if c.leg(a.Side).joint.up {
+	if c.leg(a.Side).joint.up && (a.Side == call.Caller || a.Fork == c.fork) {
 		c.sendToJoint(c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), a.AtHand)
 		return
 	}

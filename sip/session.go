@@ -181,6 +181,12 @@ func (c *session) dialogOf(side call.Side, fork uint8) *dialog.Dialog {
 	return &c.callee.dialog
 }
 
+// livesIn reports whether a dialog is that of the answered call. The callee may have further ones, of forks that ring or have lost.
+func (c *session) livesIn(side call.Side, fork uint8) bool {
+	chosen, answered := c.machine.Chosen()
+	return side == call.Caller || answered && fork == chosen
+}
+
 func mediaSide(side call.Side) media.Side {
 	if side == call.Caller {
 		return media.Caller
