@@ -426,8 +426,15 @@ func (c *session) requestResponse(now time.Time, m *wire.Message, serial uint16)
 	}
 	ev := call.Event{Kind: call.RequestAnswered, Side: p.side, Method: p.method, Code: uint16(m.Status),
 		SDP: c.sdpOf(m), Fork: p.fork, Ref: p.ref, Reason: reasonOf(m), After: retryAfterOf(m)}
+	if m.Status >= 300 && c.leg(p.side).gone() {
+		ev.Code = requestTerminated
+	}
 	c.answered(now, p, ev)
 }
+
+// requestTerminated is what a refusal means, whatever it says, of a side that has ended its dialog meanwhile (RFC 3261 §15.1.2). That the
+// dialog is lost is no news then: after a transfer the call goes on without that side.
+const requestTerminated = 487
 
 // requestFailed takes the end of one of our in-dialog requests without a
 // response.
@@ -437,7 +444,12 @@ func (c *session) requestFailed(now time.Time, serial uint16, f transaction.Fail
 		return
 	}
 	c.withdraw(p)
-	c.answered(now, p, call.Event{Kind: call.RequestFailed, Side: p.side, Method: p.method, Fork: p.fork, Ref: p.ref, Cause: causeOf(f)})
+	ev := call.Event{Kind: call.RequestFailed, Side: p.side, Method: p.method, Fork: p.fork, Ref: p.ref, Cause: causeOf(f)}
+	if c.leg(p.side).gone() {
+		ev.Kind, ev.Code = call.RequestAnswered, requestTerminated
+		c.shard.in = wire.Message{MaxForwards: -1} // nothing is at hand
+	}
+	c.answered(now, p, ev)
 }
 
 // answered steps with the answer of p at hand and then forgets p, except a

@@ -51,6 +51,9 @@ func (c *session) agree(side call.Side, s dialog.Session) {
 // agreed tells the machine of the session timer in force with a side.
 func (c *session) agreed(side call.Side) {
 	l := c.leg(side)
+	if l.gone() {
+		return
+	}
 	ev := call.Event{Kind: call.SessionAgreed, Side: side, After: l.session.Interval, Ours: l.session.Ours, Method: call.INVITE}
 	if side == call.Callee {
 		ev.Fork = c.fork

@@ -187,6 +187,9 @@ func (c *session) livesIn(side call.Side, fork uint8) bool {
 	return side == call.Caller || answered && fork == chosen
 }
 
+// gone: its dialog is over, though the call may go on without it.
+func (l *leg) gone() bool { return l.left || l.joint.up }
+
 func mediaSide(side call.Side) media.Side {
 	if side == call.Caller {
 		return media.Caller
