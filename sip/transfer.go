@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"time"
 
@@ -482,12 +483,18 @@ func (c *session) describedForTransfer(side call.Side, ev call.Event) {
 	c.leg(side).joint, c.leg(side).inherits = joint{}, 0
 }
 
-// giveMediaAway takes a side's media from the peer there and gives it to the party that another call has.
+// errNoTransfer: the transfer has ended before its target could be offered to anybody.
+var errNoTransfer = errors.New("nobody is left to be joined with")
+
+// giveMediaAway takes a side's media from the peer there and gives it to the party that another call has, if that still wants it.
 func (c *session) giveMediaAway(side call.Side) error {
 	l := c.leg(side)
 	first, _ := c.shard.owner(l.inherits)
 	l.inherits = 0
-	if c.bridge == nil || first == nil {
+	if first == nil || first.transfer == nil || first.transfer.peer != c.token(0) {
+		return errNoTransfer
+	}
+	if c.bridge == nil {
 		return nil
 	}
 	party := l.joint.side.Other()
