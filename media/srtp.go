@@ -3,6 +3,7 @@ package media
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"sync/atomic"
 
 	"github.com/pion/rtcp"
@@ -58,8 +59,8 @@ type sealer struct {
 	context *srtp.Context // nil: no key is agreed yet
 	header  rtp.Header    // so that a packet costs no allocation
 	control rtcp.Header
-	ssrc    uint32
-	sources int // times the SSRC changed
+	ssrc    uint32   // of the last packet
+	sources []uint32 // all SSRCs that came by
 
 	before atomic.Pointer[sealer] // of the key before, until a packet comes under this one; nil: there was none
 }
@@ -94,15 +95,15 @@ func newOpener(key masterKey) *sealer {
 
 // seal protects a packet in place, which grows. false: it must not be sent.
 func (s *sealer) seal(packet []byte, what packetClass) (out []byte, ok bool) {
+	ssrc := ssrcOf(packet, what)
+	if s.context == nil || !s.admits(ssrc) {
+		return nil, false
+	}
+	s.note(ssrc)
 	var err error
-	switch {
-	case s.context == nil:
-		return nil, false
-	case what == rtcpPacket:
+	if what == rtcpPacket {
 		out, err = s.context.EncryptRTCP(packet, packet, &s.control)
-	case !s.admit(packet):
-		return nil, false
-	default:
+	} else {
 		out, err = s.context.EncryptRTP(packet, packet, &s.header)
 	}
 	return out, err == nil
@@ -110,24 +111,26 @@ func (s *sealer) seal(packet []byte, what packetClass) (out []byte, ok bool) {
 
 // open verifies and deciphers a packet in place. false: it is not of the party, or a replay.
 func (s *sealer) open(packet []byte, what packetClass) (out []byte, ok bool) {
-	var err error
-	switch {
-	case s.context == nil:
+	ssrc := ssrcOf(packet, what)
+	if s.context == nil || !s.admits(ssrc) {
 		return nil, false
-	case what == rtcpPacket:
+	}
+	var err error
+	if what == rtcpPacket {
 		out, err = s.context.DecryptRTCP(packet, packet, &s.control)
-	default:
+	} else {
 		if out, err = s.context.DecryptRTP(packet, packet, &s.header); err != nil {
 			return s.openAcross(packet)
 		}
 		if s.before.Load() != nil {
 			s.before.Store(nil)
 		}
-		if !s.admit(out) {
-			return nil, false
-		}
 	}
-	return out, err == nil
+	if err != nil {
+		return nil, false
+	}
+	s.note(ssrc)
+	return out, true
 }
 
 // openAcross opens a packet, while none has come under the key, that the key alone does not: one of a party whose count of packets
@@ -137,13 +140,14 @@ func (s *sealer) openAcross(packet []byte) (out []byte, ok bool) {
 	if old == nil || s.key.suite >= gcm128 { // an attempt with GCM spoils the packet
 		return nil, false
 	}
-	ssrc := binary.BigEndian.Uint32(packet[8:])
+	ssrc := ssrcOf(packet, rtpPacket)
 	if count, known := old.context.ROC(ssrc); known {
 		for _, roc := range [...]uint32{count, count + 1} { // it may have turned over in between
 			s.context.SetROC(ssrc, roc)
 			if out, err := s.context.DecryptRTP(packet, packet, &s.header); err == nil {
 				s.before.Store(nil)
-				return out, s.admit(out)
+				s.note(ssrc)
+				return out, true
 			}
 		}
 		s.context.SetROC(ssrc, 0)
@@ -160,14 +164,26 @@ func (s *sealer) follow(old *sealer) *sealer {
 	return s
 }
 
-// admit counts the SSRCs that come by.
-func (s *sealer) admit(packet []byte) bool {
-	if ssrc := binary.BigEndian.Uint32(packet[8:]); ssrc != s.ssrc || s.sources == 0 {
-		if s.sources == maxSources {
-			return false
-		}
-		s.ssrc = ssrc
-		s.sources++
+// admits tells whether there is room for packets of an SSRC.
+func (s *sealer) admits(ssrc uint32) bool {
+	return len(s.sources) < maxSources || ssrc == s.ssrc || slices.Contains(s.sources, ssrc)
+}
+
+// note remembers an SSRC.
+func (s *sealer) note(ssrc uint32) {
+	if ssrc == s.ssrc && len(s.sources) > 0 {
+		return
 	}
-	return true
+	s.ssrc = ssrc
+	if !slices.Contains(s.sources, ssrc) {
+		s.sources = append(s.sources, ssrc)
+	}
+}
+
+// ssrcOf is the SSRC of an RTP packet, or of the first sender in an RTCP packet. RFC 3550 §5.1, §6.4.
+func ssrcOf(packet []byte, what packetClass) uint32 {
+	if what == rtcpPacket {
+		return binary.BigEndian.Uint32(packet[4:])
+	}
+	return binary.BigEndian.Uint32(packet[8:])
 }

@@ -283,17 +283,53 @@ func TestSRTPOnBothSides(t *testing.T) {
 	})
 }
 
-// A party that changes its SSRC without end fills no memory.
+// A party that changes its SSRC without end fills no memory; one that sends several in turn (retransmissions of video beside it, RFC 4588
+// §5.3, or digits) is heard for as long as it likes.
 func TestSourcesOfSRTPAreBounded(t *testing.T) {
-	s := newSealer(masterKey{aes80, callersKey})
-	packet := make([]byte, 32, 100)
-	packet[0] = 0x80
-	for i := range maxSources + 1 {
-		packet = packet[:32]
-		packet[10], packet[11] = byte(i>>8), byte(i)
-		if _, ok := s.seal(packet, rtpPacket); ok != (i < maxSources) {
-			t.Fatalf("source %d: %v", i, ok)
+	packet := func(what packetClass, number int, ssrc uint32) []byte {
+		b := make([]byte, 32, 32+sealRoom)
+		b[0] = 0x80
+		if what == rtcpPacket {
+			b[1], b[3] = senderReport, 7
+			binary.BigEndian.PutUint32(b[4:], ssrc)
+			return b
 		}
+		binary.BigEndian.PutUint16(b[2:], uint16(number))
+		binary.BigEndian.PutUint32(b[8:], ssrc)
+		return b
+	}
+	for name, what := range map[string]packetClass{"RTP": rtpPacket, "RTCP": rtcpPacket} {
+		t.Run(name, func(t *testing.T) {
+			seal, open := newSealer(masterKey{aes80, callersKey}), newOpener(masterKey{aes80, callersKey})
+			for i := range 4 * maxSources {
+				sealed, ok := seal.seal(packet(what, i, uint32(i&1)), what)
+				if !ok {
+					t.Fatalf("packet %d of two sources in turn is not sealed", i)
+				}
+				if _, ok := open.open(sealed, what); !ok {
+					t.Fatalf("packet %d of two sources in turn is not opened", i)
+				}
+			}
+			for i := 2; i < maxSources+2; i++ {
+				fresh := newSealer(masterKey{aes80, callersKey})
+				sealed, ok := fresh.seal(packet(what, 1, uint32(i)), what)
+				if !ok {
+					t.Fatal("a new sealer has no room")
+				}
+				if _, ok := open.open(sealed, what); ok != (i < maxSources) {
+					t.Fatalf("source %d opened: %v", i, ok)
+				}
+				if _, ok := seal.seal(packet(what, 1, uint32(i)), what); ok != (i < maxSources) {
+					t.Fatalf("source %d sealed: %v", i, ok)
+				}
+			}
+			if _, known := open.context.ROC(maxSources); known {
+				t.Error("there is state of a source beyond the bound")
+			}
+			if _, known := open.context.Index(maxSources); known {
+				t.Error("there is state of a source of reports beyond the bound")
+			}
+		})
 	}
 }
 
