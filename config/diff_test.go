@@ -43,7 +43,7 @@ numbers: [{number: "+15550002", trunk: b}]
 		Agents:  Entries{Changed: []Entry{{"app", []string{"destinations"}}}},
 		Numbers: Entries{Removed: []string{"+15550001"}, Changed: []Entry{{"+15550002", []string{"trunk"}}}},
 		Keys:    []string{"limits.max_calls", "log.level", "sip.shards", "sip.timers.t1"},
-		Restart: []string{"limits.max_calls", "sip.shards", "sip.timers.t1"},
+		Restart: []string{"sip.shards", "sip.timers.t1"},
 	}
 	if got := Diff(old, new); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -134,11 +134,11 @@ var keys = []key{
 		doc: "For all calls together; 0: no trace."},
 
 	{path: "limits", doc: "What is above these is refused or dropped, and counted."},
-	{path: "limits.max_calls", restart: true, allowed: "0 or more",
+	{path: "limits.max_calls", allowed: "0 or more",
 		doc: "Calls in progress in this process; 0: no limit."},
-	{path: "limits.unknown_rate", restart: true, allowed: "0 or more",
+	{path: "limits.unknown_rate", allowed: "0 or more",
 		doc: "Requests per second from unlisted addresses, all together, that are answered; the rest is dropped."},
-	{path: "limits.unknown_answer", restart: true, choices: []string{"refuse", "drop"},
+	{path: "limits.unknown_answer", choices: []string{"refuse", "drop"},
 		doc: "What an unlisted source gets: one uniform refusal, or silence."},
 	{path: "limits.source_rate", allowed: "0 or more",
 		doc: "Requests per second outside calls that one address of a trunk or agent may send, a second's worth at once; more get 503. 0: no limit."},
@@ -146,7 +146,7 @@ var keys = []key{
 		doc: "Called numbers that no limit on rates and calls holds up, and trunks that are down are tried for, beside urn:service:sos."},
 	{path: "limits.overload_delay", restart: true, allowed: "0 or 10ms to 10s",
 		doc: "New calls get 503 while their INVITEs wait longer than this to be received; 0: never."},
-	{path: "limits.retry_after", restart: true, allowed: "1s to 1h, whole seconds",
+	{path: "limits.retry_after", allowed: "1s to 1h, whole seconds",
 		doc: "Retry-After of a 503 for overload or drain."},
 
 	{path: "drain", doc: "What SIGTERM waits for."},

@@ -81,7 +81,7 @@ func (s *shard) prove(now time.Time, snapshot *trunks.Snapshot, source netip.Add
 func (s *shard) challengeUnlisted(now time.Time, p transport.Packet, err error) {
 	r := s.unproven(now, p.Flow.Remote.Addr(), err)
 	s.count.reject(r.Cause)
-	if s.sources.allow(now, p.Flow.Remote.Addr()) && s.strangers.allow(now) || s.help(now) {
+	if s.answersStranger(now, p.Flow.Remote.Addr()) || s.help(now) {
 		s.replyStateless(now, p.Flow, r)
 	}
 }
@@ -89,6 +89,7 @@ func (s *shard) challengeUnlisted(now time.Time, p transport.Packet, err error) 
 // help reports whether the request at hand is a call for help that is challenged although others have used up what strangers may
 // cost: an agent behind a changing address is one until it has answered. Such calls have as much to themselves (IDN-11).
 func (s *shard) help(now time.Time) bool {
+	s.helped.rate = s.strangerRate()
 	return s.in.Method == wire.INVITE && s.callsForHelp() && s.helped.allow(now)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"trunkline/config"
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/dialog"
@@ -27,7 +28,7 @@ func (s *shard) invite(now time.Time, p transport.Packet, server transaction.Ser
 		return
 	}
 	found := s.findRoute(from)
-	if limit := s.edge.options.MaxCalls; limit > 0 && s.edge.Calls() >= limit && !found.emergency {
+	if s.edge.full() && !found.emergency {
 		s.refuse(now, server, s.overloaded("overload"))
 		return
 	}
@@ -187,7 +188,7 @@ func (c *session) refused(now time.Time, r *trunks.Refusal) {
 	r.Count()
 	c.shard.logRefusal(c, r)
 	c.refusal = r.Reason
-	c.step(now, refuseEvent(r, c.shard.edge.options.RetryAfter))
+	c.step(now, refuseEvent(r, c.shard.edge.limits().RetryAfter.D()))
 }
 
 // refuseEvent says what the peer hears of a refusal. It is the same for every
@@ -210,7 +211,21 @@ func refuseEvent(r *trunks.Refusal, retryAfter time.Duration) call.Event {
 }
 
 func (s *shard) overloaded(cause string) *admit.Rejection {
-	return &admit.Rejection{Status: 503, Header: "Retry-After: " + strconv.Itoa(int(s.edge.options.RetryAfter/time.Second)) + "\r\n", Cause: cause}
+	return &admit.Rejection{Status: 503, Header: retryAfterLine(s.edge.limits().RetryAfter), Cause: cause}
+}
+
+// retryAfterLine is the Retry-After of a 503 of ours; empty for 0.
+func retryAfterLine(after config.Duration) string {
+	if after == 0 {
+		return ""
+	}
+	return "Retry-After: " + strconv.Itoa(int(after.D()/time.Second)) + "\r\n"
+}
+
+// full reports whether there are as many calls as limits.max_calls allows.
+func (e *Edge) full() bool {
+	limit := e.limits().MaxCalls
+	return limit > 0 && e.Calls() >= limit
 }
 
 // respondCaller answers the first INVITE.

@@ -71,14 +71,8 @@ type Options struct {
 	// edge; empty: ignore.
 	ForeignRoute config.ForeignRoute
 
-	MaxCalls int // calls at once, above which new ones get 503; 0: no limit
 	// OverloadDelay is how long new INVITEs may have waited to be received before they get 503; 0: as long as they like.
 	OverloadDelay time.Duration
-	RetryAfter    time.Duration        // what callers are asked to wait after a 503 of ours, whole seconds; 0: 5 s
-	Strangers     config.UnknownAnswer // what unlisted sources hear; empty: refuse
-	// StrangerRate is how many requests of unlisted sources are answered in a
-	// second, in all; the rest meet silence. 0: 100.
-	StrangerRate float64
 }
 
 // Edge is the SIP side of the daemon. Its methods may be called concurrently.
@@ -119,12 +113,6 @@ func New(o Options) (*Edge, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.RetryAfter < time.Second {
-		o.RetryAfter = 5 * time.Second
-	}
-	if o.StrangerRate == 0 {
-		o.StrangerRate = 100
 	}
 	e := &Edge{options: o, listeners: o.Network.Listeners(), policy: policy(o)}
 	for i := range e.listeners {
@@ -264,6 +252,9 @@ func timersOf(t config.Timers) *transaction.Timers {
 
 // Trunks returns the snapshot in force.
 func (e *Edge) Trunks() *trunks.Snapshot { return e.snapshot.Load() }
+
+// limits are those in force.
+func (e *Edge) limits() *config.Limits { return &e.snapshot.Load().Limits }
 
 // Calls returns the number of calls that have not ended.
 func (e *Edge) Calls() int { return int(e.calls.Load()) }

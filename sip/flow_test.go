@@ -55,7 +55,7 @@ func newFlowEdge(t *testing.T, cfg config.Config, net *siptest.Network) siptest.
 	e := &flowEdge{t: t, cfg: cfg, names: net.Names, metrics: prometheus.NewPedanticRegistry()}
 	o := sip.Options{
 		Network: net, Shards: net.Shards(), Trunks: snapshot, Records: e, Timers: cfg.SIP.Timers, UserAgent: cfg.SIP.UserAgent,
-		Resolver: namesAfter{net.Names}, Trace: 1 << 20, MaxCalls: cfg.Limits.MaxCalls, OverloadDelay: cfg.Limits.OverloadDelay.D(), Emergency: cfg.Limits.EmergencyNumbers, ForeignRoute: cfg.SIP.ForeignRoute, Strangers: cfg.Limits.UnknownAnswer, StrangerRate: cfg.Limits.UnknownRate,
+		Resolver: namesAfter{net.Names}, Trace: 1 << 20, OverloadDelay: cfg.Limits.OverloadDelay.D(), Emergency: cfg.Limits.EmergencyNumbers, ForeignRoute: cfg.SIP.ForeignRoute,
 	}
 	if cfg.Media.Relay {
 		shown := map[netip.Addr]netip.Addr{}

@@ -51,8 +51,7 @@ func (c *session) mayBe(side call.Side, fork uint8, f transport.Flow, from trunk
 func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.Principal) {
 	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
 	if verdict == transaction.Full {
-		s.count.reject(s.busy.Cause)
-		s.replyStateless(now, p.Flow, s.busy)
+		s.refuseBusy(now, p.Flow)
 		return
 	}
 	if verdict != transaction.New {

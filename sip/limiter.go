@@ -14,8 +14,11 @@ type limiter struct {
 	last   time.Time
 }
 
-// allow takes one token, and reports false when there is none.
+// allow takes one token, and reports false when there is none. At no rate there never is.
 func (l *limiter) allow(now time.Time) bool {
+	if l.rate <= 0 {
+		return false
+	}
 	if l.last.IsZero() {
 		l.tokens = max(l.rate, 1)
 	} else {

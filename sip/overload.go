@@ -7,6 +7,7 @@ import (
 	"trunkline/sip/admit"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
+	"trunkline/trunks"
 )
 
 const (
@@ -131,9 +132,17 @@ func (s *shard) sheds(now time.Time, p transport.Packet) bool {
 		s.log.Warn("more calls than can be served: new ones are refused until messages are received in time", "shard", s.index,
 			"waited", b.Waited.Round(time.Millisecond), "queue_filled", b.Filled)
 	}
-	s.count.reject(s.busy.Cause)
-	s.replyStateless(now, p.Flow, s.busy)
+	s.refuseBusy(now, p.Flow)
 	return true
+}
+
+// refuseBusy answers the request at hand, of which nothing is kept, with 503.
+func (s *shard) refuseBusy(now time.Time, f transport.Flow) {
+	if after := s.edge.limits().RetryAfter; s.busy == nil || after != s.busyFor {
+		s.busy, s.busyFor = s.overloaded(trunks.Overload.String()), after
+	}
+	s.count.reject(s.busy.Cause)
+	s.replyStateless(now, f, s.busy)
 }
 
 func (s *shard) callsForHelp() bool {

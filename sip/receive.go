@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash/maphash"
+	"net/netip"
 	"time"
 
 	"trunkline/config"
@@ -176,8 +177,8 @@ func (s *shard) fromUnlisted(now time.Time, p transport.Packet) bool {
 // rate of its own, since what all together are answered challenges agents, too.
 func (s *shard) refuseStranger(now time.Time, p transport.Packet) {
 	s.count.reject(trunks.BadSource.String())
-	if s.env.Method == wire.ACK || s.edge.options.Strangers == config.UnknownDrop ||
-		!s.sources.allow(now, p.Flow.Remote.Addr()) || !s.strangers.allow(now) || s.in.Parse(p.Bytes) != nil {
+	if s.env.Method == wire.ACK || s.edge.limits().UnknownAnswer == config.UnknownDrop ||
+		!s.answersStranger(now, p.Flow.Remote.Addr()) || s.in.Parse(p.Bytes) != nil {
 		return
 	}
 	s.replyStateless(now, p.Flow, &admit.Rejection{Status: 403, Cause: "bad_source", Anonymous: true})
@@ -197,6 +198,17 @@ func (s *shard) refuseBroken(now time.Time, p transport.Packet, err error) {
 		return
 	}
 	s.replyStateless(now, p.Flow, &admit.Rejection{Status: broken.Status, Reason: broken.Reason, Cause: broken.Cause})
+}
+
+// answersStranger reports whether a source that nobody is known by is answered now: within what it, and all of them, may cost.
+func (s *shard) answersStranger(now time.Time, source netip.Addr) bool {
+	s.strangers.rate = s.strangerRate()
+	return s.sources.allow(now, source) && s.strangers.allow(now)
+}
+
+// strangerRate is this shard's part of limits.unknown_rate.
+func (s *shard) strangerRate() float64 {
+	return s.edge.limits().UnknownRate / float64(len(s.edge.shards))
 }
 
 func (s *shard) receiveResponse(now time.Time, p transport.Packet) {
@@ -230,8 +242,7 @@ func (s *shard) receiveInitial(now time.Time, p transport.Packet, from trunks.Pr
 	}
 	server, verdict := s.layer.ReceiveRequest(now, &s.env, &s.in, p.Flow)
 	if verdict == transaction.Full {
-		s.count.reject(s.busy.Cause)
-		s.replyStateless(now, p.Flow, s.busy)
+		s.refuseBusy(now, p.Flow)
 		return
 	}
 	if verdict != transaction.New {

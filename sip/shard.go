@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"trunkline/config"
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/digest"
@@ -64,6 +65,7 @@ type shard struct {
 	complaint limiter        // how often bad messages are logged
 	overload  overload
 	busy      *admit.Rejection // of what it refuses
+	busyFor   config.Duration  // the Retry-After of busy
 
 	in      wire.Message   // the message at hand
 	env     wire.Envelope  // its envelope
@@ -95,14 +97,11 @@ func newShard(e *Edge, index int, port transport.Port) *shard {
 		hops:      map[resolve.Query]hop{},
 		waiting:   map[resolve.Query][]uint64{},
 		trace:     newTrace(e.options.Trace / e.options.Shards),
-		strangers: limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		sources:   sources{rate: perSource},
-		helped:    limiter{rate: e.options.StrangerRate / float64(e.options.Shards)},
 		complaint: limiter{rate: 1},
 		overload:  overload{limit: e.options.OverloadDelay},
 		count:     counters{waited: newHistogram(waitBounds)},
 	}
-	s.busy = s.overloaded(trunks.Overload.String())
 	if e.options.Registrar != nil {
 		s.gate = newGate(e)
 	}

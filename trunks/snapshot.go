@@ -18,6 +18,8 @@ type Snapshot struct {
 
 	Organizations []*Organization // those listed, and those of agents that "*" stands for
 
+	Limits config.Limits // of the process
+
 	trunks  map[string]*Trunk
 	agents  map[string]*Agent
 	users   map[string]*Agent // by auth_user
@@ -70,7 +72,7 @@ func Build(cfg config.Config, names Names) (*Snapshot, error) {
 // s itself stays as it is.
 func (s *Snapshot) Rebuild(cfg config.Config, names Names) (*Snapshot, error) {
 	b := builder{names: names, previous: s, unresolved: map[string]bool{}, counted: map[*Trunk]int{}, next: &Snapshot{
-		made: cfg, names: names,
+		made: cfg, names: names, Limits: cfg.Limits,
 		trunks:  make(map[string]*Trunk, len(cfg.Trunks)),
 		agents:  make(map[string]*Agent, len(cfg.Agents)),
 		users:   make(map[string]*Agent),

@@ -277,12 +277,8 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 		UserAgent:    c.SIP.UserAgent,
 		Timers:       c.SIP.Timers,
 		Trace:        int(c.Trace.Memory),
-		MaxCalls:     c.Limits.MaxCalls,
 		Emergency:    c.Limits.EmergencyNumbers,
 		ForeignRoute: c.SIP.ForeignRoute,
-		Strangers:    c.Limits.UnknownAnswer,
-		StrangerRate: c.Limits.UnknownRate,
-		RetryAfter:   c.Limits.RetryAfter.D(),
 
 		OverloadDelay: c.Limits.OverloadDelay.D(),
 	})

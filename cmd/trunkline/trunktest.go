@@ -253,8 +253,8 @@ func probeEdge(ctx context.Context, c config.Trunk, f trunkFlags) (*sip.Edge, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	// No call is taken: the snapshot has no sources, so whoever calls meets silence.
-	edge, err := sip.New(sip.Options{Network: network, Trunks: new(trunks.Snapshot), UserAgent: "Trunkline", Strangers: config.UnknownDrop})
+	// No call is taken: the snapshot has no sources, and by its limits whoever calls meets silence.
+	edge, err := sip.New(sip.Options{Network: network, Trunks: new(trunks.Snapshot), UserAgent: "Trunkline"})
 	if err != nil {
 		network.Close(context.Background())
 		return nil, nil, err
