@@ -521,6 +521,7 @@ func (c *session) relayResponse(now time.Time, a call.Action) {
 		return
 	}
 	if a.Code < 300 && p.from.method == wire.REFER {
+		b = wire.AppendLines(b, &s.in, wire.HReferSub) // RFC 4488 §4
 		b = wire.AppendHeader(b, "Contact", s.edge.contactOf(c.leg(a.Side).trunk, c.leg(a.Side).flow))
 	}
 	if a.Code < 300 && p.from.method == wire.UPDATE { // RFC 3311 §5.2

@@ -204,6 +204,9 @@ func (c *session) appendTransfer(b []byte, m *wire.Message, a call.Action) []byt
 			b = rewrite.AppendReferTo(b, address, host, known)
 		}
 		b = wire.AppendLines(b, m, wire.HReferSub)
+		if m.HasToken(wire.HRequire, admit.NoReferSub) {
+			b = wire.AppendHeaderString(b, "Require", admit.NoReferSub)
+		}
 	case call.NOTIFY:
 		b = wire.AppendLines(b, m, wire.HEvent)
 		b = wire.AppendLines(b, m, wire.HSubscriptionState)

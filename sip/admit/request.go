@@ -30,12 +30,13 @@ const (
 	WithoutReliable = Timer + ", " + Replaces
 
 	// WithoutReferSub is added to it for who may send REFER (RFC 4488).
-	WithoutReferSub = ", norefersub"
+	WithoutReferSub = ", " + NoReferSub
 
 	// Option tags that a peer may require.
-	Reliable = "100rel"   // RFC 3262
-	Timer    = "timer"    // RFC 4028
-	Replaces = "replaces" // RFC 3891
+	Reliable   = "100rel"     // RFC 3262
+	Timer      = "timer"      // RFC 4028
+	Replaces   = "replaces"   // RFC 3891
+	NoReferSub = "norefersub" // RFC 4488, of a REFER
 
 	allowLine  = "Allow: " + Allow + "\r\n"
 	acceptLine = "Accept: " + Accept + "\r\n"
@@ -124,7 +125,7 @@ func extensions(m *wire.Message) *Rejection {
 	start := len(line)
 	for _, id := range [...]wire.ID{wire.HRequire, wire.HProxyRequire} {
 		for tag := range m.Values(id) {
-			if len(tag) == 0 || id == wire.HRequire && supported(tag) {
+			if len(tag) == 0 || id == wire.HRequire && supported(tag, m.Method) {
 				continue
 			}
 			if len(line) > start {
@@ -139,7 +140,10 @@ func extensions(m *wire.Message) *Rejection {
 	return &Rejection{Status: 420, Header: string(append(line, "\r\n"...)), Cause: "extension"}
 }
 
-func supported(tag []byte) bool {
+func supported(tag []byte, by wire.Method) bool {
+	if by == wire.REFER && bytes.EqualFold(tag, []byte(NoReferSub)) {
+		return true
+	}
 	for _, known := range [...]string{Reliable, Timer, Replaces} {
 		if bytes.EqualFold(tag, []byte(known)) {
 			return true
