@@ -91,6 +91,10 @@ func (c *session) closeMedia() {
 		c.endBridge()
 	}
 	c.giveTrunkBack()
+	c.giveAgentBack()
+}
+
+func (c *session) giveAgentBack() {
 	if c.onAgent {
 		c.onAgent = false
 		c.route.Agent.Release()
@@ -103,6 +107,14 @@ func (c *session) endBridge() {
 	c.bridge.Close()
 	c.countLostDigits()
 	c.bridge = nil
+}
+
+// dropBridge ends the bridge and asks it nothing.
+func (c *session) dropBridge() {
+	if c.bridge != nil {
+		c.bridge.Close()
+		c.bridge = nil
+	}
 }
 
 // mediaStats sums what came from a side over all its streams.

@@ -192,6 +192,7 @@ func (c *session) uncount() {
 func (c *session) countEnd(r *call.Record) {
 	c.uncount()
 	k := c.counts
+	c.counts = nil
 	if k == nil {
 		return
 	}

@@ -108,7 +108,10 @@ func (w *world) run(c config.Config, o sip.Options, play func()) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o.Network, o.Trunks, o.Records = w.net, snapshot, w
+	o.Trunks, o.Records = snapshot, w
+	if o.Network == nil {
+		o.Network = w.net
+	}
 	if w.edge, err = sip.New(o); err != nil {
 		w.t.Fatal(err)
 	}
@@ -214,6 +217,65 @@ func TestPanicEndsThatCallOnly(t *testing.T) {
 			})
 		})
 	}
+}
+
+// brokenNetwork panics when something is sent to an address, to stand for a bug that a call meets again as it is ended.
+type brokenNetwork struct {
+	*siptest.Network
+	to netip.AddrPort
+	n  int // times it may panic
+}
+
+func (b *brokenNetwork) Port(shard int) transport.Port { return brokenPort{b.Network.Port(shard), b} }
+
+type brokenPort struct {
+	transport.Port
+	of *brokenNetwork
+}
+
+func (p brokenPort) Send(f transport.Flow, b []byte, ref uint64) error {
+	if f.Remote == p.of.to && p.of.n > 0 {
+		p.of.n--
+		panic("a bug")
+	}
+	return p.Port.Send(f, b, ref)
+}
+
+// A call that panics again while it is ended gives back what it holds, and has its record.
+func TestPanicWhileThePanickedCallEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		app := netip.MustParseAddrPort("192.0.2.30:5080")
+		w.app = w.net.Endpoint("app", transport.UDP, app)
+		broken := &brokenNetwork{Network: w.net, to: app}
+		c := worldConfig(t, "{}")
+		c.Trunks[0].MaxCalls, c.Agents[0].MaxCalls = new(1), new(1)
+		w.run(c, sip.Options{Network: broken}, func() {
+			w.call(1, "+15550001234")
+			w.answer(w.app, w.next(w.app), 200, agentOffer)
+			if got := w.final(w.carrier); got != 200 {
+				t.Fatalf("the caller hears %d", got)
+			}
+			broken.n = 2 // the ACK to the application, and the BYE that is to end the call for that
+			w.ackAndBye(1)
+			time.Sleep(5 * time.Minute)
+			if n := w.edge.Calls(); n != 0 {
+				t.Errorf("%d calls are left in the edge", n)
+			}
+			if len(w.records) != 1 || w.records[0].Outcome != "local_error" || w.records[0].Reason != "panic" || w.records[0].Ended.IsZero() {
+				t.Errorf("records %+v", w.records)
+			}
+			for {
+				if _, ok := w.app.Receive(0); !ok {
+					break
+				}
+			}
+			w.call(2, "+15550001234")
+			if m := w.next(w.app); m.Method != wire.INVITE {
+				t.Errorf("the only channel is not given back: %s", m.Bytes)
+			}
+		})
+	})
 }
 
 // TRN-08: the keep-alives of a trunk are those of the connections to it, and a reload that leaves them alone keeps the

@@ -54,20 +54,13 @@ func (c *session) finish(now time.Time) {
 	s := c.shard
 	c.unpark(now, true)
 	c.finished = true
-	s.wheel.Stop(&c.due)
-	s.wheel.Stop(&c.silence)
-	s.wheel.Stop(&c.toll)
-	s.wheel.Stop(&c.joining)
+	c.stopTimers()
 	c.leaveQueue()
 	c.closeMedia()
 	c.dropDigits()
 	r := c.machine.Record()
-	if s.edge.options.Records != nil && c.otherShard == 0 && !isLoop(c.caller.flow) { // those two calls are one's own
-		s.edge.options.Records.Record(c.callRecord(&r))
-	}
-	if c.talking {
-		c.route.Agent.Ended(r.Answer, r.End)
-	}
+	c.keepRecord(&r)
+	c.bookMinutes(&r)
 	c.countEnd(&r)
 	s.logEnd(now, c, &r)
 	s.ended.add(c)
@@ -83,6 +76,30 @@ func (c *session) finish(now time.Time) {
 		s.pool = append(s.pool, c)
 	}
 	s.edge.calls.Add(-1)
+}
+
+func (c *session) stopTimers() {
+	for _, t := range [...]*transaction.Timer{&c.due, &c.silence, &c.toll, &c.joining} {
+		c.shard.wheel.Stop(t)
+	}
+}
+
+// keepRecord hands over the record of the ended call, once.
+func (c *session) keepRecord(r *call.Record) {
+	records := c.shard.edge.options.Records
+	if c.recorded || records == nil || c.otherShard != 0 || isLoop(c.caller.flow) { // those two calls are one's own
+		return
+	}
+	c.recorded = true
+	records.Record(c.callRecord(r))
+}
+
+// bookMinutes ends the agent's minutes of the call, once.
+func (c *session) bookMinutes(r *call.Record) {
+	if c.talking {
+		c.talking = false
+		c.route.Agent.Ended(r.Answer, r.End)
+	}
 }
 
 // callRecord is the record of an ended call; its strings are copies.

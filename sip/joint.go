@@ -216,6 +216,15 @@ func (c *session) receiveFromGone(now time.Time, server transaction.Server) {
 	s.respond(now, server, status, s.out)
 }
 
+// leaveJoints ends the calls that stand in the place of a side, for a call that cannot do so in order.
+func (c *session) leaveJoints() {
+	for side := call.Caller; side <= call.Callee; side++ {
+		if c.leg(side).joint.up {
+			c.deliver(side, delivery{kind: deliverRequest, ev: call.Event{Kind: call.Requested, Method: call.BYE}, serial: serialNobody, method: wire.BYE, nothing: true})
+		}
+	}
+}
+
 // inheritMedia has the party on side see its session go on when another bridge takes it over.
 func (c *session) inheritMedia(side call.Side, from *session, fromSide call.Side) {
 	if c.bridge == nil {

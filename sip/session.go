@@ -102,6 +102,7 @@ type session struct {
 	onTrunk    bool // a channel of the trunk is held
 	onAgent    bool // a channel of the agent is held
 	finished   bool
+	recorded   bool
 	talking    bool // the agent's minutes run
 }
 

@@ -248,7 +248,7 @@ func (s *shard) survive(now time.Time) {
 	}
 	defer func() {
 		if again := recover(); again != nil || c.finished { // ending it did not work either
-			s.abandon(c)
+			s.abandon(now, c)
 		}
 		s.current = nil
 	}()
@@ -259,19 +259,40 @@ func (s *shard) survive(now time.Time) {
 	c.step(now, call.Event{Kind: call.Panicked})
 }
 
-// abandon takes a session that cannot be ended in order out of the table.
-func (s *shard) abandon(c *session) {
+// abandon ends a session that cannot be ended in order: it goes out of the table, gives back what it holds, and has its record. Each of these
+// is tried by itself, for any of them may be what does not work.
+func (s *shard) abandon(now time.Time, c *session) {
 	if s.session(c.slot) != c {
 		return
 	}
 	c.finished = true
-	s.wheel.Stop(&c.due)
-	s.wheel.Stop(&c.silence)
-	s.wheel.Stop(&c.toll)
-	s.wheel.Stop(&c.joining)
-	c.uncount()
+	c.stopTimers()
+	s.attempt(func() { // from whatever state
+		c.machine.Step(now, call.Event{Kind: call.Panicked})
+		c.machine.Step(now, call.Event{Kind: call.Panicked})
+	})
+	r := c.machine.Record()
+	for _, give := range [...]func(){
+		func() { c.leaveQueue() },
+		func() { c.leaveJoints() },
+		func() { c.dropTarget(0) },
+		c.dropBridge,
+		c.giveTrunkBack, c.giveAgentBack,
+		func() { c.keepRecord(&r) },
+		func() { c.bookMinutes(&r) },
+		func() { c.countEnd(&r) },
+	} {
+		s.attempt(give)
+	}
+	s.ended.add(c)
 	s.release(c)
 	s.edge.calls.Add(-1)
+}
+
+// attempt runs a part of what abandon does.
+func (s *shard) attempt(part func()) {
+	defer func() { recover() }()
+	part()
 }
 
 // Send is the way out of every message: counted, traced, sent.
