@@ -68,7 +68,7 @@ const receiveRoom = 64 << 10
 // The raw engine connects a jack after so many packets in a row from one source.
 const (
 	steady     = 50  // from the described address: a second
-	steadyElse = 500 // from any other, which a better one may still replace
+	steadyElse = 500 // from any other that may be connected, see route.final
 )
 
 // maxDatagram is the largest datagram we relay, in bytes: nothing in RTP over UDP comes near.

@@ -85,6 +85,12 @@ func (r *route) regain(source netip.AddrPort) *route {
 	return r.lock(source, r.judge(source))
 }
 
+// final tells whether nobody can take the lock from the source before the next description: it is the described address, or one of the
+// host where a NAT hides that address from us.
+func (r *route) final() bool {
+	return !r.stayed && (r.trust == described || r.trust == sameHost && r.maybeNAT() && r.source.Addr() != r.said.Addr())
+}
+
 // regains is how many packets of the former source show that it still sends.
 const regains = 5
 

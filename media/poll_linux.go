@@ -334,7 +334,7 @@ func (p *poller) settleDown(j *jack, user *plug) {
 		return
 	}
 	user.streak = 0
-	if r.dest != r.source || r.trust == anyone || r.stayed {
+	if r.dest != r.source || !r.final() {
 		return // not learned yet, or on hold, or one whom the party may still put out: the kernel must not drop what it sends
 	}
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CONNECT, uintptr(w.fd), uintptr(unsafe.Pointer(&r.wire.bytes)), uintptr(r.wire.length)); errno != 0 {

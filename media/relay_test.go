@@ -129,6 +129,28 @@ func TestInjectedPacketsAreDropped(t *testing.T) {
 	})
 }
 
+// MED-03: however long somebody else on its host, or who pretends to be, was heard in its place, the party takes over when its first
+// packet comes from where it said: an announcement from another port of a carrier's media host, say.
+func TestDescribedAddressComesLate(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRelay(t, o)
+		caller, callee, elsewhere := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.2"), newPhone(t, "127.0.0.2")
+		c := &testCall{bridge: r.Bridge(loopback, loopback), caller: caller, callee: callee}
+		defer c.bridge.Close()
+		c.bridge.Peer(Callee, Terms{Signalling: netip.MustParseAddr("127.0.0.2")})
+		c.offer(t, caller.sdp())
+		c.answer(t, callee.sdp())
+		for i := range steadyElse + 10 {
+			elsewhere.speak(c.forCallee, fmt.Sprint(i))
+			caller.expect(fmt.Sprint(i))
+		}
+		callee.speak(c.forCallee, "from where I said")
+		caller.expect("from where I said")
+		caller.speak(c.forCaller, "and there")
+		callee.expect("and there")
+	})
+}
+
 // MED-03, RINV-01: a re-INVITE with a new address moves the media, one that is refused does not, and no port of ours changes.
 func TestReinviteMovesTheMedia(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
