@@ -141,6 +141,14 @@ func insideDialog(code uint16) uint16 {
 	return 500
 }
 
+// insideRequest is insideDialog for a request that is no INVITE: it gets no 408 (RFC 4320 §4.2).
+func insideRequest(code uint16) uint16 {
+	if code == 408 {
+		return 504
+	}
+	return insideDialog(code)
+}
+
 // refusal is the response to an in-dialog method that policy does not let cross.
 func refusal(m Method) uint16 {
 	switch m {

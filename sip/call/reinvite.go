@@ -283,7 +283,7 @@ func (c *Call) rejectReinvite(a Action) {
 	}
 	a.Kind, a.Side, a.Ref = RespondReinvite, x.from, x.ref
 	if x.method == UPDATE {
-		a.Kind, a.Method, a.Ref = RelayResponse, UPDATE, 0
+		a.Kind, a.Method, a.Ref, a.Code = RelayResponse, UPDATE, 0, insideRequest(a.Code)
 	}
 	c.do(a)
 }

@@ -166,7 +166,7 @@ func (c *Call) requestAnswered(at time.Duration, ev Event) {
 		c.ignore()
 	default:
 		*c.relays(ev.Side.Other())--
-		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: insideDialog(ev.Code), AtHand: true})
+		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: insideRequest(ev.Code), AtHand: true})
 		if ev.Code == 481 {
 			c.lost(at, CauseDialogLost)
 		}
@@ -196,8 +196,7 @@ func (c *Call) requestFailed(at time.Duration, ev Event) {
 		c.ignore()
 	default:
 		*c.relays(ev.Side.Other())--
-		// RFC 4320 §4.1: no 408 to a non-INVITE.
-		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: 504})
+		c.do(Action{Kind: RelayResponse, Side: ev.Side.Other(), Method: ev.Method, Code: insideRequest(408)})
 	}
 }
 
@@ -207,7 +206,7 @@ func (c *Call) updateAnswered(at time.Duration, ev Event) {
 		c.ignore()
 		return
 	}
-	a := Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: insideDialog(ev.Code), AtHand: true}
+	a := Action{Kind: RelayResponse, Side: x.from, Method: x.method, Code: insideRequest(ev.Code), AtHand: true}
 	switch {
 	case ev.Code < 300 && ev.SDP == SDPGood:
 		a.Body = BodyAtHand
