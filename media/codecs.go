@@ -24,7 +24,8 @@ func (c Codecs) rank(f *format) int {
 // companion tells of formats that are no codec but go with one.
 func (f *format) companion() bool { return f.isEvent() || f.isNoise() }
 
-// filter keeps the formats that both parties may use, in the order the receiving party prefers, else the describing one, else as
+// filter keeps the formats that both parties may use, with telephone-event of any clock where none has that of a codec, as phones answer
+// opus with it at 8000, in the order the receiving party prefers, else the describing one, else as
 // they stand. It is empty if no codec is left. The result takes the place of list.
 func filter(list []format, by, to Codecs) []format {
 	clocks := make([]uint32, 0, maxFormats)
@@ -39,9 +40,11 @@ func filter(list []format, by, to Codecs) []format {
 	if len(order) == 0 {
 		order = by
 	}
+	goes := func(f format) bool { return slices.Contains(clocks, f.clock) }
+	anyEvents := len(clocks) > 0 && !slices.ContainsFunc(list, func(f format) bool { return f.isEvent() && goes(f) })
 	kept := list[:0]
 	for _, f := range list {
-		if f.keep || f.companion() && slices.Contains(clocks, f.clock) {
+		if f.keep || f.companion() && goes(f) || f.isEvent() && anyEvents {
 			kept = append(kept, f)
 		}
 	}

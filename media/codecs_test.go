@@ -72,6 +72,17 @@ a=ptime:20
 	}
 }
 
+// SDP-05: many phones speak of digits at 8000 beside opus at 48000; a list of codecs takes them away from nobody.
+func TestEventsOfAnotherClockStay(t *testing.T) {
+	b := countedRelay(t).Bridge(loopback, loopback)
+	b.Peer(Callee, Terms{Codecs: Codecs{"opus", "PCMU"}})
+	mustOffer(t, b, Caller, body("m=audio 4000 RTP/AVP 96 0 101\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/8000\n"))
+	got := mustAnswer(t, b, Callee, body("m=audio 5000 RTP/AVP 96 101\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/8000\n"))
+	if !strings.Contains(got, "RTP/AVP 96 101\n") || !strings.Contains(got, "a=rtpmap:101 telephone-event/8000\n") {
+		t.Errorf("the answer:\n%s", got)
+	}
+}
+
 func TestNoCodecLeftIs488(t *testing.T) {
 	b := countedRelay(t).Bridge(loopback, loopback)
 	b.Peer(Callee, Terms{Codecs: Codecs{"AMR-WB"}})
