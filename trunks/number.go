@@ -51,6 +51,22 @@ func (p Plan) Normalize(user, dst []byte) []byte {
 	return dst[:start+1+len(code)+digits]
 }
 
+// lead appends what a user with more digits than a number has begins with, in E.164 form; nothing for any other user. Room and
+// arguments as in Normalize.
+func (p Plan) lead(user, dst []byte) []byte {
+	var room [64]byte
+	user, _, _ = bytes.Cut(user, []byte(";"))
+	digits, plus, _ := appendDigits(room[:1], user)
+	if len(digits) <= 1+longest-len(p.CountryCode) {
+		return dst
+	}
+	digits = digits[:1+longest-len(p.CountryCode)]
+	if room[0] = '+'; plus {
+		return p.Normalize(digits, dst)
+	}
+	return p.Normalize(digits[1:], dst)
+}
+
 // appendDigits appends the digits of user without what only makes them easier to read. ok is false when something else
 // is in between, or no digit.
 func appendDigits(dst, user []byte) (_ []byte, plus, ok bool) {
@@ -60,7 +76,7 @@ func appendDigits(dst, user []byte) (_ []byte, plus, ok bool) {
 		if c == '%' && i+2 < len(user) {
 			high, low := unhex(user[i+1]), unhex(user[i+2])
 			if high < 0 || low < 0 {
-				return dst, false, false
+				return dst, plus, false
 			}
 			c = byte(high<<4 | low)
 			i += 2
@@ -68,14 +84,14 @@ func appendDigits(dst, user []byte) (_ []byte, plus, ok bool) {
 		switch {
 		case c >= '0' && c <= '9':
 			if len(dst)-start > 2*longest {
-				return dst, false, false
+				return dst, plus, false
 			}
 			dst = append(dst, c)
 		case c == '-' || c == '.' || c == '(' || c == ')' || c == ' ':
 		case c == '+' && !plus && len(dst) == start:
 			plus = true
 		default:
-			return dst, false, false
+			return dst, plus, false
 		}
 	}
 	return dst, plus, len(dst) > start

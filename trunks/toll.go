@@ -18,8 +18,8 @@ type Organization struct {
 }
 
 // Barred says why an agent may not call a number, nil if it may: its country, or what it costs. called is the raw user part
-// dialled. What is no number in E.164 form, a service code or a name, is barred only where countries are listed. It does not
-// allocate unless it refuses.
+// dialled. What is no number in E.164 form, a service code or a name, is barred only where countries are listed; but digits beyond
+// those of any number, which networks pass over, hide no cost. It does not allocate unless it refuses.
 func (r Route) Barred(called []byte) *Refusal {
 	own, shared := &r.Agent.Toll, (*config.Toll)(nil)
 	if r.Agent.Organization != nil {
@@ -28,11 +28,16 @@ func (r Route) Barred(called []byte) *Refusal {
 	if open(own) && open(shared) {
 		return nil
 	}
-	var buf [64]byte
-	e164 := r.Number.Trunk.Plan.Normalize(called, buf[:0])
-	why, whose := bar(own, e164), &r.Agent.usage.spending
+	var buf, begins [64]byte
+	plan := r.Number.Trunk.Plan
+	e164 := plan.Normalize(called, buf[:0])
+	start := e164
+	if len(e164) == 0 || e164[0] != '+' || len(e164) > 1+longest {
+		start = plan.lead(called, begins[:0])
+	}
+	why, whose := bar(own, e164, start), &r.Agent.usage.spending
 	if why == "" && shared != nil {
-		if why = bar(shared, e164); why != "" {
+		if why = bar(shared, e164, start); why != "" {
 			why, whose = "for organization "+r.Agent.Organization.Name+", "+why, r.Agent.Organization.spending
 		}
 	}
@@ -45,13 +50,13 @@ func (r Route) Barred(called []byte) *Refusal {
 // open tells whether a toll lets every number through; nil does.
 func open(t *config.Toll) bool { return t == nil || t.Premium && len(t.Countries) == 0 }
 
-// bar says why a toll does not let a number through; empty: it does.
-func bar(t *config.Toll, e164 []byte) string {
+// bar says why a toll does not let a number through; empty: it does. start is what the number begins with, in E.164 form.
+func bar(t *config.Toll, e164, start []byte) string {
 	if !reaches(t.Countries, e164) {
 		return "its first digits are not among " + strings.Join(t.Countries, ", ")
 	}
-	if !t.Premium && len(e164) > 1 && e164[0] == '+' {
-		if kind, yes := provider.CostlyDigits(e164[1:]); yes {
+	if !t.Premium && len(start) > 1 && start[0] == '+' {
+		if kind, yes := provider.CostlyDigits(start[1:]); yes {
 			return "it is " + kind
 		}
 	}

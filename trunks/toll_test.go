@@ -34,6 +34,12 @@ func TestBarred(t *testing.T) {
 		{"premium rate in national form", config.Toll{}, "19005551234", "premium rate"},
 		{"a satellite", config.Toll{}, "+881612345678", "satellite"},
 		{"a shared cost number beyond Britain's", config.Toll{Countries: []string{"44"}}, "+448712345678", "premium rate"},
+		{"premium rate with more digits than a number has, which networks leave out", config.Toll{}, "1900555123400000", "premium rate"},
+		{"the same with a plus, many more and separators", config.Toll{}, "+1-900-555-1234" + strings.Repeat("0", 40), "premium rate"},
+		{"the same with escapes", config.Toll{}, "%31%39%30%30%35%35%35%31%32%33%34%30%30%30%30%30", "premium rate"},
+		{"a satellite after 011", config.Toll{}, "0118816123456780000000", "satellite"},
+		{"more digits than a number has, and not premium rate", config.Toll{}, "1415555123400000", ""},
+		{"the same where countries are listed", config.Toll{Countries: []string{"1"}}, "1415555123400000", "not among"},
 		{"premium rate where it is wanted", config.Toll{Premium: true}, "+19005551234", ""},
 	}
 	for _, test := range tests {
