@@ -26,7 +26,7 @@ func (b *Bridge) Answer(from Side, sdp, dst []byte) ([]byte, error) {
 	if b.pending && b.answered {
 		b.applyOffer()
 	}
-	b.pending, b.answered = false, true
+	b.pending, b.answered, b.settled = false, true, false
 	p := &b.parties[from]
 	changed := p.heard != 0 && p.heard != sum
 	p.heard = sum
@@ -80,6 +80,7 @@ func (b *Bridge) match(d *description, to Side, show *disguise) *Error {
 		section := &d.sections[i]
 		if section.port == 0 {
 			line.disabled = true
+			s.proposal.guard.refuse(line, section)
 			fitting++
 			continue
 		}

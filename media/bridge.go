@@ -40,6 +40,7 @@ type Bridge struct {
 	offerSum uint64
 	pending  bool // the last offer has no answer yet
 	answered bool // there has been an answer: offers wait for theirs
+	settled  bool // the last answer was final
 	closed   bool
 
 	inbox *inbox // nil while no party speaks of digits by INFO
@@ -145,13 +146,17 @@ func (b *Bridge) Replace(side Side, local netip.Addr) error {
 		old.flow(&s.past[side], b.relay.start)
 	}
 	b.parties[side] = next
-	b.answered, b.pending, b.offered, b.offerSum = false, false, 0, 0
+	b.answered, b.settled, b.pending, b.offered, b.offerSum = false, false, false, 0, 0
 	return nil
 }
 
-// Withdraw forgets an offer that was refused (a failed re-INVITE): the media goes on as agreed before. RFC 6141 §3.
+// Withdraw forgets an offer that was refused (a failed re-INVITE): the media goes on as agreed before, and the ports of lines that
+// only that offer had are given back. RFC 6141 §3.
 func (b *Bridge) Withdraw() {
 	b.pending, b.offerSum = false, 0
+	if b.settled {
+		b.Settle()
+	}
 }
 
 // Settle gives back what the last answer made needless: the ports of refused lines and, with rtcp-mux agreed, those
@@ -160,6 +165,7 @@ func (b *Bridge) Settle() {
 	if b.pending || !b.answered || b.closed {
 		return
 	}
+	b.settled = true
 	for _, s := range b.streams {
 		switch {
 		case s.path == nil:

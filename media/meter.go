@@ -34,7 +34,7 @@ func (m *meter) rtp(packet []byte, clock uint32, event bool, now time.Duration) 
 		bump(&m.events, 1)
 	}
 	m.sequence.packet(binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:]),
-		binary.BigEndian.Uint32(packet[8:]), now, clock)
+		binary.BigEndian.Uint32(packet[8:]), now, clock, event)
 	m.quality.Store(uint64(m.sequence.expected())<<32 | uint64(m.sequence.jitter>>4))
 }
 
@@ -62,7 +62,9 @@ const (
 	maxMisorder = 100  // a larger step back is a restart
 )
 
-func (s *sequence) packet(number uint16, timestamp, ssrc uint32, now time.Duration, clock uint32) {
+// held says that the timestamp is that of the packet before, as the packets of one telephone-event have it (RFC 4733 §2.5.1.2):
+// such a packet says nothing about jitter.
+func (s *sequence) packet(number uint16, timestamp, ssrc uint32, now time.Duration, clock uint32, held bool) {
 	arrival := uint32(uint64(now/time.Microsecond) * uint64(clock) / 1e6)
 	transit := arrival - timestamp
 	step := number - uint16(s.highest)
@@ -75,6 +77,9 @@ func (s *sequence) packet(number uint16, timestamp, ssrc uint32, now time.Durati
 		return
 	case step < maxDropout:
 		s.highest += uint32(step)
+	}
+	if held {
+		return
 	}
 	d := int32(transit - s.transit)
 	s.transit = transit

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 )
@@ -31,7 +32,7 @@ func TestLossEstimate(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var s sequence
 			for i, p := range test.packets {
-				s.packet(p.number, uint32(i)*160, p.ssrc, time.Duration(i)*20*time.Millisecond, 8000)
+				s.packet(p.number, uint32(i)*160, p.ssrc, time.Duration(i)*20*time.Millisecond, 8000, false)
 			}
 			if got := s.expected(); got != test.expected {
 				t.Errorf("expected is %d, want %d", got, test.expected)
@@ -44,13 +45,13 @@ func TestJitter(t *testing.T) {
 	var even, uneven, leap sequence
 	for i := range 200 {
 		at := time.Duration(i) * 20 * time.Millisecond
-		even.packet(uint16(i), uint32(i)*160, 1, at, 8000)
-		uneven.packet(uint16(i), uint32(i)*160, 1, at+time.Duration(i%2)*10*time.Millisecond, 8000)
+		even.packet(uint16(i), uint32(i)*160, 1, at, 8000, false)
+		uneven.packet(uint16(i), uint32(i)*160, 1, at+time.Duration(i%2)*10*time.Millisecond, 8000, false)
 		stamp := uint32(i) * 160
 		if i >= 100 {
 			stamp += 1 << 30 // RFC 3550 has no word for it; it is a leap, not a delay
 		}
-		leap.packet(uint16(i), stamp, 1, at, 8000)
+		leap.packet(uint16(i), stamp, 1, at, 8000, false)
 	}
 	if even.jitter>>4 != 0 {
 		t.Errorf("even stream has jitter %d", even.jitter>>4)
@@ -91,5 +92,26 @@ func TestClassify(t *testing.T) {
 		if got := classify(test.packet, test.kind, test.control); got != test.want {
 			t.Errorf("%s: class %d, want %d", test.name, got, test.want)
 		}
+	}
+}
+
+// A digit of ten packets is not jitter, nor is the speech after it.
+func TestDigitsAreNoJitter(t *testing.T) {
+	var m meter
+	packet := make([]byte, 16)
+	packet[0] = 0x80
+	for i := range 40 {
+		digit := i >= 20 && i < 30
+		stamp := uint32(i) * 160
+		if digit {
+			stamp = 20 * 160
+		}
+		binary.BigEndian.PutUint16(packet[2:], uint16(i))
+		binary.BigEndian.PutUint32(packet[4:], stamp)
+		m.rtp(packet, 8000, digit, time.Duration(i+1)*20*time.Millisecond)
+	}
+	var f Flow
+	if m.flow(&f, 8000, time.Now()); f.Jitter != 0 || f.Lost != 0 || f.Packets != 40 {
+		t.Errorf("jitter %s, %d of %d lost", f.Jitter, f.Lost, f.Packets)
 	}
 }

@@ -32,7 +32,7 @@ func (b *Bridge) Offer(from Side, sdp, dst []byte) ([]byte, error) {
 		section, s, line := &d.sections[i], b.streams[i], &show.lines[i]
 		s.propose(section, d.count > 1)
 		line.disabled, line.formats, line.events = section.port == 0, section.show, section.events
-		line.mux = section.mux || section.muxOnly
+		line.mux, line.rekeyed = section.mux || section.muxOnly, section.guard.bare
 		if line.rtp, line.rtcp = s.ports(to, s.proposal.wanted); line.rtp != 0 && s.proposal.guard.ends {
 			s.proposal.guard.offerCrypto(line, section, s.ring(to))
 			if !b.answered {

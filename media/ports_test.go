@@ -225,3 +225,23 @@ func TestOptionsThatCannotWork(t *testing.T) {
 	r := newRelay(t, Options{PortLow: 20001, PortHigh: 20003, Engine: EngineNone})
 	mustOffer(t, r.Bridge(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")), Caller, body("m=audio 4000 RTP/AVP 0\n"))
 }
+
+// A re-INVITE with a further line takes ports, and gives them back when it is refused.
+func TestPortsOfARefusedReinvite(t *testing.T) {
+	r := countedRelay(t)
+	b := r.Bridge(loopback, loopback)
+	mustOffer(t, b, Caller, body("m=audio 4000 RTP/AVP 0\n"))
+	mustAnswer(t, b, Callee, body("m=audio 4000 RTP/AVP 0\n"))
+	b.Settle()
+	before, _ := r.Ports()
+	mustOffer(t, b, Caller, body("m=audio 4000 RTP/AVP 0\nm=video 4002 RTP/AVP 31\n"))
+	if during, _ := r.Ports(); during <= before {
+		t.Errorf("%d ports before, %d during", before, during)
+	}
+	b.Withdraw()
+	if after, _ := r.Ports(); after != before {
+		t.Errorf("%d ports before, %d after", before, after)
+	}
+	mustOffer(t, b, Callee, body("m=audio 4000 RTP/AVP 0\nm=video 4002 RTP/AVP 31\n")) // and it may be tried again
+	mustAnswer(t, b, Caller, body("m=audio 4000 RTP/AVP 0\nm=video 4002 RTP/AVP 31\n"))
+}

@@ -132,6 +132,7 @@ type protection struct {
 	ends bool       // SRTP ends at us, on either side that has it
 	in   cryptoLine // the offerer's; tag 0 = it offers plain RTP
 	out  bool       // the other party is offered SRTP
+	bare bool       // neither has SRTP, and keys beside a plain line (RFC 8643) are not to cross
 }
 
 // protect decides about a line of an offer. Where digits are converted SRTP ends here, for its packets have to be read and written.
@@ -153,6 +154,7 @@ func (s *section) protect(by, to SRTP, converts bool) (p protection, err *Error)
 	p.out = to == SRTPSDES || to == SRTPPass && secured
 	opens := by != SRTPPass || to != SRTPPass || converts && string(s.media) == "audio"
 	p.ends = opens && (secured || p.out)
+	p.bare = opens && !p.ends
 	if p.ends && secured {
 		var ok bool
 		if p.in, ok = s.crypto(func(cryptoLine) bool { return true }); !ok {
@@ -180,10 +182,18 @@ func (p *protection) offerCrypto(line *shownLine, s *section, ring *keyRing) {
 	}
 }
 
+// refuse shows the offerer a line that the answer refuses, in the offerer's form. RFC 3264 §6.
+func (p *protection) refuse(line *shownLine, s *section) {
+	if p.ends {
+		line.rekeyed, line.proto = true, protoFor(s.proto, p.in.tag != 0)
+	}
+}
+
 // answerCrypto takes the answer to a line and shows the offerer its own form of it. It is false if the answer does not fit the
 // offer; theirs is the answerer's key. RFC 4568 §5.1.2.
 func (p *protection) answerCrypto(line *shownLine, s *section, of *stream, offerer Side) (theirs masterKey, ok bool) {
 	if !p.ends {
+		line.rekeyed = p.bare
 		return masterKey{}, true
 	}
 	if isSAVP(s.proto) != p.out {

@@ -483,3 +483,24 @@ func TestRefreshedElsewhere(t *testing.T) {
 		v.expect("as before")
 	})
 }
+
+// Keys that an offer has beside plain RTP (RFC 8643) do not reach a party that is to have none.
+func TestKeysBesidePlainRTP(t *testing.T) {
+	b := countedRelay(t).Bridge(loopback, loopback)
+	b.Peer(Callee, Terms{SRTP: SRTPOff})
+	offer := mustOffer(t, b, Caller, body("m=audio 4000 RTP/AVP 0\n"+secureLine(callersKey)))
+	if strings.Contains(offer, "crypto") || !strings.Contains(offer, "RTP/AVP 0") {
+		t.Errorf("offered\n%s", offer)
+	}
+}
+
+// A line that a plain party refuses goes back to one with SRTP as what it was offered.
+func TestRefusedLineBesideSRTP(t *testing.T) {
+	b := countedRelay(t).Bridge(loopback, loopback)
+	b.Peer(Callee, Terms{SRTP: SRTPOff})
+	mustOffer(t, b, Caller, body("m=audio 4000 RTP/SAVP 0\n"+secureLine(callersKey)+"m=video 4002 RTP/SAVP 31\n"+secureLine(callersKey)))
+	answer := mustAnswer(t, b, Callee, body("m=audio 4000 RTP/AVP 0\nm=video 0 RTP/AVP 31\n"))
+	if !strings.Contains(answer, "m=video 0 RTP/SAVP 31") {
+		t.Errorf("answered\n%s", answer)
+	}
+}
