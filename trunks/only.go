@@ -2,10 +2,10 @@ package trunks
 
 import "trunkline/config"
 
-// Only returns a snapshot of those trunks and agents that the functions say yes to, and of the numbers that name no other. It
-// explains to somebody what becomes of their calls without a word about anybody else's; calls are not routed by it.
+// Only returns a snapshot of those trunks and agents that the functions say yes to, of the organizations of these agents, and of the
+// numbers that name no other. It explains to somebody what becomes of their calls without a word about anybody else's; calls are not routed by it.
 func (s *Snapshot) Only(trunk, agent func(name string) bool) (*Snapshot, error) {
-	var c config.Config
+	c, shared := config.Config{Limits: s.made.Limits}, map[string]bool{config.AnyOrganization: true}
 	for _, t := range s.made.Trunks {
 		if trunk(t.Name) {
 			c.Trunks = append(c.Trunks, t)
@@ -14,6 +14,12 @@ func (s *Snapshot) Only(trunk, agent func(name string) bool) (*Snapshot, error) 
 	for _, a := range s.made.Agents {
 		if agent(a.Name) {
 			c.Agents = append(c.Agents, a)
+			shared[a.Organization] = true
+		}
+	}
+	for _, o := range s.made.Organizations {
+		if shared[o.Name] {
+			c.Organizations = append(c.Organizations, o)
 		}
 	}
 	for _, n := range s.made.Numbers {

@@ -35,3 +35,33 @@ numbers:
 		t.Errorf("another's number: %v", refusal)
 	}
 }
+
+// What an agent's organization may spend stands in its way there, too.
+func TestOnlyKeepsTheTollOfTheOrganization(t *testing.T) {
+	s := build(t, `
+limits: {source_rate: 7}
+organizations:
+  - {name: acme, toll: {countries: ["44"]}}
+  - {name: others, toll: {countries: ["49"]}}
+trunks:
+  - {name: mine, server: 192.0.2.20}
+agents:
+  - {name: app, organization: acme, source_addresses: [192.0.2.30]}
+numbers:
+  - {number: "+15550001234", trunk: mine, outbound_agent: app}
+`, nil)
+	only, err := s.Only(func(string) bool { return true }, func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, refusal := only.Outbound(only.Agents[0], []byte("+15550001234"), []byte("+14155550100"))
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if why := route.Barred([]byte("+14155550100")); why == nil || !strings.Contains(why.Detail(), "acme") {
+		t.Errorf("refused for %v", why)
+	}
+	if len(only.Organizations) != 1 || only.Agents[0].SourceRate != 7 {
+		t.Errorf("%d organizations, %g requests a second", len(only.Organizations), only.Agents[0].SourceRate)
+	}
+}
