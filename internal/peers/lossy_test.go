@@ -100,13 +100,14 @@ func (s *lossySide) call(t *testing.T, other *lossySide, calls, rate int) map[st
 	return results
 }
 
-// over waits until nothing is left of any call: neither side of it, nor a transaction that could still repeat something, nor a port.
+// over waits until nothing is left of any call: neither side of it, nor a transaction that could still repeat something, nor a port. The
+// longest take timer C (a minute here), 32 s for what its CANCEL brings, and 32 s for which that is remembered.
 func (s *lossySide) over(t *testing.T) {
 	left := func() (calls, transactions, bytes, ports float64) {
 		m := s.Metrics()
 		return m.Sum("trunkline_calls"), m.Sum("trunkline_sip_transactions"), m.Sum("trunkline_sip_transaction_memory_bytes"), m.Sum("trunkline_rtp_ports_in_use")
 	}
-	for end := time.Now().Add(80 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(150 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		calls, transactions, bytes, ports := left()
 		if calls == 0 && transactions == 0 && bytes == 0 && ports == 0 {
 			return
