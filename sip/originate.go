@@ -64,7 +64,7 @@ func (s *shard) originate(now time.Time, o Origination) (string, *trunks.Refusal
 	if refusal != nil {
 		return "", refusal
 	}
-	if e.draining.Load() || s.overload.on() || e.full() {
+	if e.draining.Load() || !emergency && (s.overload.on() || e.full()) {
 		return "", &trunks.Refusal{Reason: trunks.Overload}
 	}
 	c := s.newSession()

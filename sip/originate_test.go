@@ -5,9 +5,11 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"trunkline/sip"
+	"trunkline/sip/transport"
 	"trunkline/sip/wire"
 	"trunkline/trunks"
 )
@@ -115,6 +117,26 @@ func TestOriginate(t *testing.T) {
 		w.answer(w.app, bye, 200, "")
 		w.answer(w.carrier, w.wantMethod(w.next(w.carrier), wire.BYE), 200, "")
 		w.wantRecord("answered", 200)
+	})
+}
+
+// IDN-11: no limit holds a call in an emergency up.
+func TestOriginateInAnEmergency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.app = w.net.Endpoint("app", transport.UDP, netip.MustParseAddrPort("192.0.2.30:5080"))
+		c := worldConfig(t, "{}")
+		c.Limits.MaxCalls = 1
+		w.run(c, sip.Options{Emergency: []string{"911"}}, func() {
+			w.originate()
+			var refusal *trunks.Refusal
+			if _, err := w.edge.Originate(t.Context(), sip.Origination{Agent: "app", From: "+15550001234", To: "+493012345"}); !errors.As(err, &refusal) || refusal.Reason != trunks.Overload {
+				t.Errorf("a second call: %v", err)
+			}
+			if _, err := w.edge.Originate(t.Context(), sip.Origination{Agent: "app", From: "+15550001234", To: "911"}); err != nil {
+				t.Errorf("a call in an emergency: %v", err)
+			}
+		})
 	})
 }
 
