@@ -57,7 +57,7 @@ func (s *lossySide) start(t *testing.T, far netip.AddrPort) {
 	for i := range s.places {
 		p := &s.places[i]
 		var answering *Process
-		answering, p.statistics = SIPp{Scenario: scenario(p.scenario), Local: p.at, In: s.in}.start(t)
+		answering, p.statistics = SIPp{Scenario: scenario(p.scenario), Local: p.at, GoesOn: true, In: s.in}.start(t)
 		answering.WaitFor(10*time.Second, "it listens", func() (done bool) {
 			s.in.Do(func() { done = listening(p.at) })
 			return done
