@@ -90,12 +90,12 @@ type Action struct {
 	Ref        uint8
 	Body       Body
 	Cause      Cause
-	RetryAfter uint8 // seconds, 1–255; 0 = no Retry-After of ours
 	AtHand     bool
 	Again      bool
 	Reliable   bool
 	Later      bool
 	Code       uint16
+	RetryAfter uint16 // seconds; 0 = no Retry-After of ours
 	Reason     Reason
 }
 

@@ -283,7 +283,7 @@ func (c *Call) random(n uint32) uint32 {
 }
 
 // retryAfter is the random wait we ask for with a 500 (RFC 3261 §14.2: 0–10 s; 0 would mean no header).
-func (c *Call) retryAfter() uint8 { return uint8(1 + c.random(10)) }
+func (c *Call) retryAfter() uint16 { return uint16(1 + c.random(10)) }
 
 // bit returns the mask of fork or attempt i, 0 for one too high to be remembered.
 func bit(i uint8) uint32 {

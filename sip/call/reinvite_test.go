@@ -51,7 +51,7 @@ func TestBackOffAfterGlare(t *testing.T) {
 
 // RINV-05: the Retry-After of a 500 is random between 0 and 10 s, and never left out.
 func TestRetryAfter(t *testing.T) {
-	seen := map[uint8]bool{}
+	seen := map[uint16]bool{}
 	for seed := range uint32(500) {
 		s := New(nil, seed).retryAfter()
 		if s < 1 || s > 10 {

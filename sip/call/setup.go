@@ -2,6 +2,7 @@ package call
 
 import (
 	"cmp"
+	"math"
 	"time"
 )
 
@@ -257,9 +258,9 @@ func (c *Call) respondFinal(a Action) {
 }
 
 // seconds turns a Retry-After into what fits its field; 0 stays none.
-func seconds(d time.Duration) uint8 {
+func seconds(d time.Duration) uint16 {
 	if d <= 0 {
 		return 0
 	}
-	return uint8(min((d+time.Second-1)/time.Second, 255))
+	return uint16(min((d+time.Second-1)/time.Second, math.MaxUint16))
 }
