@@ -68,7 +68,8 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		s.refuse(now, server, r)
 		return
 	}
-	if l.joint.up {
+	if l.joint.up || c.awaitsOther(side) && (l.left || s.in.Method == wire.BYE) {
+		l.left = l.left || s.in.Method == wire.BYE
 		c.receiveFromGone(now, server)
 		return
 	}

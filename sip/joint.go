@@ -203,7 +203,25 @@ func (c *session) up(now time.Time, side call.Side) {
 	}
 }
 
-// receiveFromGone answers a request in the old dialog of a side in whose place another call stands.
+// awaitsOther reports whether another call is to take the place of a side that need not wait for it: it was talked to by who transfers
+// somebody to the other side, or is replaced.
+func (c *session) awaitsOther(side call.Side) bool {
+	if t := c.transfer; t != nil {
+		return t.kind == targetReplaces && t.side == side
+	}
+	j := c.leg(side).joint
+	return j.peer != 0 && !j.up
+}
+
+// notReplaced ends a call with the side, if that has hung up because another call was to take its place, and none will.
+func (c *session) notReplaced(side call.Side) {
+	if c.leg(side).left && c.machine.State() == call.Connected {
+		c.shard.deliveries = append(c.shard.deliveries, delivery{to: c.token(0), from: c.token(0), kind: deliverRequest, nothing: true,
+			ev: call.Event{Kind: call.Requested, Side: side, Method: call.BYE}, serial: serialNobody, method: wire.BYE})
+	}
+}
+
+// receiveFromGone answers a request in the old dialog of a side in whose place another call stands, or will.
 func (c *session) receiveFromGone(now time.Time, server transaction.Server) {
 	s := c.shard
 	status := 481

@@ -453,6 +453,9 @@ func (c *session) dropTarget(code uint16) {
 	switch {
 	case t.kind == targetReplaces:
 		to(delivery{ev: call.Event{Kind: call.CalleeRejected, Attempt: target.replacing, Code: max(code, 480)}})
+		c.notReplaced(t.side)
+	case t.kind == targetHeld && target.leg(t.peerSide).left:
+		target.notReplaced(t.peerSide)
 	case t.kind == targetHeld && t.offered: // its media was taken from the side that asked
 		to(delivery{ev: call.Event{Kind: call.HangUp, Cause: call.CauseMedia}})
 	case t.kind == targetHeld:
@@ -472,6 +475,9 @@ func (c *session) endTransfer() {
 	c.shard.wheel.Stop(&c.joining)
 	if t != nil && !c.leg(t.side).joint.up {
 		c.leg(t.side).joint = joint{}
+		if t.kind == targetReplaces {
+			c.notReplaced(t.side)
+		}
 	}
 }
 
@@ -484,6 +490,7 @@ func (c *session) describedForTransfer(side call.Side, ev call.Event) {
 	}
 	c.deliver(side, delivery{ev: call.Event{Kind: call.TargetProgress, Code: ev.Code}})
 	c.leg(side).joint, c.leg(side).inherits = joint{}, 0
+	c.notReplaced(side)
 }
 
 // errNoTransfer: the transfer has ended before its target could be offered to anybody.
