@@ -107,7 +107,8 @@ func (r *Relay) Bridge(caller, callee netip.Addr) *Bridge {
 // newOrigin starts the o= line of a leg. The id has 31 bits: some devices read no more.
 func (r *Relay) newOrigin() origin { return origin{id: r.random() >> 33} }
 
-// Peer says how the party on a side is met. Call it before the side's first description, and again after [Bridge.Replace];
+// Peer says how the party on a side is met. Call it before the side's first description, and again after [Bridge.Replace]; when the
+// party moves, [Bridge.Moved];
 // without it nothing is known of the party and the relay's latching policy holds.
 func (b *Bridge) Peer(side Side, t Terms) {
 	t.Signalling = t.Signalling.Unmap()
@@ -120,6 +121,13 @@ func (b *Bridge) Peer(side Side, t Terms) {
 			}
 		}
 	}
+}
+
+// Moved says where the SIP of the party on a side comes from now.
+func (b *Bridge) Moved(side Side, host netip.Addr) {
+	t := b.parties[side].terms
+	t.Signalling = host
+	b.Peer(side, t)
 }
 
 // Replace gives the side to another party, met at the local address: failover to the next trunk, or a transfer.

@@ -57,8 +57,12 @@ func (r *route) maybeNAT() bool {
 	if !r.said.IsValid() {
 		return true
 	}
-	a := r.said.Addr()
-	return a != r.host && (a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || carrierGrade.Contains(a))
+	return r.said.Addr() != r.host && Inside(r.said.Addr())
+}
+
+// Inside tells whether an address means nothing outside the network that it is used in. RFC 1918, RFC 3927, RFC 4193, RFC 6598.
+func Inside(a netip.Addr) bool {
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || carrierGrade.Contains(a)
 }
 
 // carrierGrade is the address space between a subscriber's NAT and the carrier's. RFC 6598.

@@ -83,8 +83,7 @@ func (c *session) requestChallenged(now time.Time, m *wire.Message, p *pending) 
 		return false
 	}
 	l := c.leg(p.side)
-	_, trunk := c.seatOf(p.side, p.fork)
-	cache := c.shard.cacheOf(trunk)
+	cache := c.shard.cacheOf(c.seatOf(p.side, p.fork).trunk)
 	a := &p.digest
 	if p.method == call.INVITE {
 		a = &l.digest

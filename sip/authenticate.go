@@ -36,6 +36,7 @@ func (s *shard) authenticate(now time.Time, p transport.Packet) (from trunks.Pri
 		s.noteRepeated(now, p)
 		return from, false
 	}
+	inside := len(s.env.ToTag) > 0
 	switch s.env.Method {
 	case wire.ACK: // to a challenge, of which nothing is kept
 		return from, false
@@ -48,10 +49,12 @@ func (s *shard) authenticate(now time.Time, p transport.Packet) (from trunks.Pri
 		return from, false
 	case wire.INVITE, wire.REGISTER, wire.OPTIONS:
 	default:
-		s.refuseStranger(now, p)
-		return from, false
+		if !inside {
+			s.refuseStranger(now, p)
+			return from, false
+		}
 	}
-	if len(s.env.ToTag) > 0 || s.in.Parse(p.Bytes) != nil {
+	if s.in.Parse(p.Bytes) != nil || inside && !s.mayHaveMoved() {
 		s.refuseStranger(now, p)
 		return from, false
 	}
@@ -61,6 +64,21 @@ func (s *shard) authenticate(now time.Time, p transport.Packet) (from trunks.Pri
 		return from, false
 	}
 	return trunks.Principal{Agent: agent}, true
+}
+
+// mayHaveMoved reports whether the request at hand belongs to a call and to a side of it that is an agent known by digest: it may speak from
+// another network than before.
+func (s *shard) mayHaveMoved() bool {
+	_, slot, ok := readTag(s.in.To.Tag)
+	if !ok {
+		return false
+	}
+	c := s.session(slot)
+	if c == nil {
+		return false
+	}
+	side, _, ok := c.sideOf(&s.in)
+	return ok && c.leg(side).agent != nil && c.leg(side).agent.AuthUser != ""
 }
 
 // prove checks the credentials of the request at hand.

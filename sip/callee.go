@@ -61,8 +61,9 @@ func (c *session) inviteCallee(now time.Time, a call.Action) {
 		c.then(call.Event{Kind: call.CalleeFailed, Attempt: a.Attempt, Cause: call.CauseNoRoute})
 		return
 	}
-	c.callee.flow = f
-	c.tries[len(c.tries)-1].flow = f
+	c.callee.flow, c.callee.flowOnly = f, t.flow.Remote.IsValid()
+	last := &c.tries[len(c.tries)-1]
+	last.flow, last.flowOnly = f, c.callee.flowOnly
 	c.callee.session, c.callee.intervals, c.callee.update = c.callee.sessionPolicy().Propose(), 0, false
 	c.callee.digest, c.callee.auth, c.callee.noTCP = digest.Attempt{}, c.callee.auth[:0], false
 	if err := c.replaceMedia(); err != nil {
@@ -385,8 +386,7 @@ func (c *session) sendAck(now time.Time, side call.Side, fork uint8, again bool,
 	if again {
 		seq = s.in.CSeq
 	}
-	at, _ := c.seatOf(side, fork)
-	f, query, known := s.nextHop(now, at, d)
+	f, query, known := s.nextHop(now, c.seatOf(side, fork), d)
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	b := d.AppendAck(s.out[:0], seq, f.Proto.String(), s.sentBy(f), s.branch)
 	if c.strayTry(side, fork) == nil { // else they are another trunk's

@@ -66,7 +66,7 @@ func (c *session) start(now time.Time, p transport.Packet, server transaction.Se
 		return
 	}
 	c.countOn(now)
-	c.findBindings(now)
+	c.findBindings(now, c.callee.agent)
 	c.openMedia()
 	server.Trying(now)
 	ev := call.Event{Kind: call.Start, SDP: c.sdpOf(&c.shard.in), Targets: c.targets(), After: expires(&c.shard.in),
@@ -108,6 +108,7 @@ func (c *session) sit(now time.Time) *trunks.Refusal {
 	c.onAgent = true
 	if c.direction == trunks.OutboundCall {
 		c.caller.agent = c.route.Agent
+		c.caller.flowOnly = c.route.Agent.AuthUser != "" && !c.shard.edge.snapshot.Load().Source(c.caller.flow.Proto.String(), c.caller.flow.Remote).Known()
 		if !c.emergency {
 			if r := c.route.Agent.Spend(now); r != nil {
 				return r

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"trunkline/config"
+	"trunkline/media"
 	"trunkline/sip/dialog"
 	"trunkline/sip/resolve"
 	"trunkline/sip/transaction"
@@ -41,15 +42,17 @@ type parked struct {
 // nextHop returns where a request inside a dialog goes: to the first route or the
 // remote target (RFC 3261 §12.2.1.1). On a stream the connection of the dialog is
 // used while it is open, and the address is dialled when it is not (RFC 5923). f is
-// where the side's messages come from, and the last resort. When the hop is a name
-// that must be looked up, query is what for.
-func (s *shard) nextHop(now time.Time, f transport.Flow, d *dialog.Dialog) (to transport.Flow, query resolve.Query, known bool) {
+// where the side's messages come from, and the last resort: behind a NAT it is the
+// only way (RFC 5626 §5.3). When the hop is a name that must be looked up, query is
+// what for.
+func (s *shard) nextHop(now time.Time, at seat, d *dialog.Dialog) (to transport.Flow, query resolve.Query, known bool) {
+	f := at.flow
 	u, err := wire.ParseURI(d.NextHop())
-	if err != nil || isLoop(f) {
+	if err != nil || at.flowOnly || isLoop(f) {
 		return f, query, true
 	}
 	if addr, ok := numericHostNear(u, f.Remote.Addr()); ok {
-		if addr.Addr().Is4() == f.Remote.Addr().Is4() {
+		if addr.Addr().Is4() == f.Remote.Addr().Is4() && !behindNAT(addr.Addr(), f.Remote.Addr()) {
 			f.Remote = addr
 		}
 		return f, query, true
@@ -64,6 +67,11 @@ func (s *shard) nextHop(now time.Time, f transport.Flow, d *dialog.Dialog) (to t
 	}
 	f.Remote = s.chooseHop(now, f.Remote, found.addrs)
 	return f, query, true
+}
+
+// behindNAT tells whether somebody whose messages come from an address outside says that it is at one inside its own network.
+func behindNAT(says, comesFrom netip.Addr) bool {
+	return says != comesFrom && media.Inside(says) && !media.Inside(comesFrom)
 }
 
 // chooseHop returns the first address of the family in use that has not failed
@@ -177,7 +185,7 @@ func (c *session) unpark(now time.Time, last bool) {
 // launch starts the transaction of a request that is written.
 func (c *session) launch(now time.Time, p *pending, w parked) {
 	s := c.shard
-	_, trunk := c.seatOf(p.side, p.fork)
+	trunk := c.seatOf(p.side, p.fork).trunk
 	p.hop = netip.AddrPort{}
 	if w.query != (resolve.Query{}) {
 		p.hop = w.flow.Remote
@@ -206,8 +214,7 @@ func (c *session) elsewhere(now time.Time, p *pending, f transaction.Failure) bo
 		return false
 	}
 	s.edge.rests.Failed(now, p.hop, 0)
-	at, _ := c.seatOf(p.side, p.fork)
-	to, _, known := s.nextHop(now, at, c.dialogOf(p.side, p.fork))
+	to, _, known := s.nextHop(now, c.seatOf(p.side, p.fork), c.dialogOf(p.side, p.fork))
 	if !known || s.edge.rests.Resting(now, to.Remote) || to.Remote == p.hop {
 		return false
 	}

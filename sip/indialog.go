@@ -36,12 +36,12 @@ func (s *shard) find(p transport.Packet, from trunks.Principal) (*session, call.
 // mayBe: the request comes from where this side lives, by address or by
 // configuration. A carrier may answer from another of its hosts.
 func (c *session) mayBe(side call.Side, fork uint8, f transport.Flow, from trunks.Principal) bool {
-	at, trunk := c.seatOf(side, fork)
-	if f.Remote.Addr() == at.Remote.Addr() {
+	at := c.seatOf(side, fork)
+	if f.Remote.Addr() == at.flow.Remote.Addr() {
 		return true
 	}
-	if trunk != nil {
-		return from.Trunk != nil && from.Trunk.Name == trunk.Name
+	if at.trunk != nil {
+		return from.Trunk != nil && from.Trunk.Name == at.trunk.Name
 	}
 	agent := c.leg(side).agent
 	return agent != nil && from.Agent != nil && from.Agent.Name == agent.Name
@@ -77,6 +77,9 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 	if d.Accept(s.in.CSeq) != nil {
 		s.refuse(now, server, &admit.Rejection{Status: 500, Reason: "CSeq Out Of Order", Cause: "cseq"})
 		return
+	}
+	if l.flowOnly || s.proven != nil {
+		c.follow(side, p.Flow)
 	}
 	timer := l.session
 	switch s.in.Method {
@@ -342,7 +345,7 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	}
 	l := c.leg(p.side)
 	d := c.dialogOf(p.side, p.fork)
-	at, trunk := c.seatOf(p.side, p.fork)
+	at := c.seatOf(p.side, p.fork)
 	f, query, known := s.nextHop(now, at, d)
 	method, name := wireMethod(p.method), p.name
 	if name == "" {
@@ -350,7 +353,7 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	}
 	refreshes := method == wire.INVITE || method == wire.UPDATE
 	named := query != (resolve.Query{})
-	if p.tail == nil && (named || trunk != nil && trunk.AuthUser != "" || refreshes && l.session.Interval > 0) {
+	if p.tail == nil && (named || at.trunk != nil && at.trunk.AuthUser != "" || refreshes && l.session.Interval > 0) {
 		p.tail = bytes.Clone(tail)
 	}
 	s.branch = s.layer.MintBranch(s.branch[:0])
@@ -358,7 +361,7 @@ func (c *session) send(now time.Time, p *pending, tail []byte, forwards int) {
 	if method == wire.INVITE {
 		b = c.appendCredentials(now, b, l, name, d.Target())
 	} else {
-		b = c.appendRequestCredentials(now, b, trunk, name, d.Target(), &p.digest)
+		b = c.appendRequestCredentials(now, b, at.trunk, name, d.Target(), &p.digest)
 	}
 	if refreshes {
 		b = l.appendSupported(b, true)

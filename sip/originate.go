@@ -84,24 +84,29 @@ func (s *shard) originate(now time.Time, o Origination) (string, *trunks.Refusal
 		return "", refusal
 	}
 	c.countOn(now)
+	c.findBindings(now, route.Agent)
 	c.inviteAgent(now)
 	return string(c.id[:]), nil
 }
 
-// inviteAgent calls the agent at the next of its destinations, or gives the call up.
+// inviteAgent calls the agent, for its own number, at the next place where it has registered or that is configured, or gives the call up.
 func (c *session) inviteAgent(now time.Time) {
 	s := c.shard
 	trunk := c.callee.trunk
-	c.callee.trunk, c.callee.agent = nil, c.route.Agent // destinations are chosen as for a call to the agent
-	t, ok := c.agentTarget(now)
+	c.callee.trunk, c.callee.agent = nil, c.route.Agent // as for a call to the agent
+	t, ok := c.agentPlace(now, c.number)
 	c.callee.trunk, c.callee.agent = trunk, nil
-	f := transport.Flow{Proto: t.proto, Remote: t.addr}
-	if ok {
+	f := t.flow
+	if ok && !f.Remote.IsValid() {
+		f = transport.Flow{Proto: t.proto, Remote: t.addr}
 		f.Socket, ok = s.edge.socketFor(nil, f)
 	}
 	switch {
 	case !ok && c.source.IsValid():
 		c.originFailed(now, 480, call.CauseNoResponse)
+		return
+	case !ok && len(c.route.Agent.Destinations) == 0:
+		c.originFailed(now, 480, call.CauseUnregistered)
 		return
 	case !ok:
 		c.originFailed(now, 480, call.CauseUnresolved)
@@ -110,7 +115,7 @@ func (c *session) inviteAgent(now time.Time) {
 	c.source = f.Remote
 	var callID [2*tagSize + 1]byte
 	from := rewrite.AppendTo(nil, rewrite.Party{User: c.called, Host: hostOf(s.sentBy(f))})
-	c.caller.flow = f
+	c.caller.flow, c.caller.flowOnly = f, t.flow.Remote.IsValid()
 	c.caller.dialog = dialog.NewCaller(s.appendCallID(callID[:0]), c.id[:], from, t.to, t.uri, s.contact(f))
 	s.branch = s.layer.MintBranch(s.branch[:0])
 	b := c.caller.dialog.AppendNamed(s.out[:0], "INVITE", wire.INVITE, f.Proto.String(), s.sentBy(f), s.branch, maxForwards)

@@ -51,16 +51,16 @@ func (s *shard) register(now time.Time, server transaction.Server, agent *trunks
 	s.log.Debug("agent registers", "agent", agent.Name, "status", a.Status, "contacts", len(a.Bindings))
 }
 
-// findBindings looks up where the agent that is called has registered.
-func (c *session) findBindings(now time.Time) {
-	if r := c.shard.edge.options.Registrar; r != nil && c.callee.agent != nil && c.callee.agent.AuthUser != "" {
-		c.bound = r.Bindings(c.callee.agent.Name, now)
+// findBindings looks up where an agent that is to be called has registered.
+func (c *session) findBindings(now time.Time, agent *trunks.Agent) {
+	if r := c.shard.edge.options.Registrar; r != nil && agent != nil && agent.AuthUser != "" {
+		c.bound = r.Bindings(agent.Name, now)
 	}
 }
 
 // boundTarget is the next place where the agent has registered: its Contact as Request-URI, over the flow that the REGISTER came
-// by, since no other may lead there (RFC 5626 §5.3).
-func (c *session) boundTarget() (target, bool) {
+// by, since no other may lead there (RFC 5626 §5.3). called is the number that it is called for.
+func (c *session) boundTarget(called []byte) (target, bool) {
 	if len(c.bound) == 0 {
 		return target{}, false
 	}
@@ -70,7 +70,7 @@ func (c *session) boundTarget() (target, bool) {
 	if uri, err := wire.ParseURI([]byte(b.URI)); err == nil {
 		host = string(uri.Host)
 	}
-	return target{uri: []byte(b.URI), to: rewrite.AppendTo(nil, rewrite.Party{User: c.shard.read(c.caller.trunk, c.called), Host: host}), proto: b.Flow.Proto, addr: b.Flow.Remote, flow: b.Flow}, true
+	return target{uri: []byte(b.URI), to: rewrite.AppendTo(nil, rewrite.Party{User: called, Host: host}), proto: b.Flow.Proto, addr: b.Flow.Remote, flow: b.Flow}, true
 }
 
 // connectionLost forgets what was registered over a stream connection that has ended.

@@ -128,6 +128,53 @@ func TestAgentRegisters_AUTH08(t *testing.T) {
 	})
 }
 
+// A call that is asked for rings the agent where it has registered, over the same flow and for its own number.
+func TestOriginateToWhereTheAgentRegistered(t *testing.T) {
+	inOffice(t, func(o *office) {
+		if granted := o.signed("REGISTER", "sip:office", "reg1", "Expires: 600\n", o.home, "mobile", "open sesame"); granted.Status != 200 {
+			t.Fatalf("got %d", granted.Status)
+		}
+		id, err := o.edge.Originate(o.t.Context(), sip.Origination{Agent: "mobile", From: "+15550001234", To: "+493012345"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		invite := o.wantMethod(o.next(o.home), wire.INVITE)
+		if string(invite.URI) != "sip:mobile@10.0.0.5:5060" || !strings.Contains(string(invite.To.URI), "+15550001234") || !strings.Contains(string(invite.From.URI), "+493012345") {
+			t.Errorf("the INVITE to the agent:\n%s", invite.Bytes)
+		}
+		o.accept(o.home, invite)
+		out := o.wantMethod(o.next(o.carrier), wire.INVITE)
+		o.answer(o.carrier, out, 200, numberAnswer)
+		if ack := o.wantMethod(o.next(o.home), wire.ACK); string(ack.Body) != numberAnswer {
+			t.Errorf("the ACK to the agent:\n%s", ack.Bytes)
+		}
+		o.wantMethod(o.next(o.carrier), wire.ACK)
+		time.Sleep(10 * time.Second)
+		if found, err := o.edge.HangUp(o.t.Context(), id); !found || err != nil {
+			t.Errorf("hang up: %v %v", found, err)
+		}
+		o.answer(o.home, o.wantMethod(o.next(o.home), wire.BYE), 200, "")
+		o.answer(o.carrier, o.wantMethod(o.next(o.carrier), wire.BYE), 200, "")
+		time.Sleep(2 * time.Minute)
+		if r := o.records; len(r) != 1 || r[0].Outcome != "answered" || r[0].Agent != "mobile" {
+			t.Errorf("records %+v", r)
+		}
+	})
+}
+
+// An agent that is nowhere registered and has no destination cannot be called, and the record says so.
+func TestOriginateToWhoIsNotRegistered(t *testing.T) {
+	inOffice(t, func(o *office) {
+		if _, err := o.edge.Originate(o.t.Context(), sip.Origination{Agent: "mobile", From: "+15550001234", To: "+493012345"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if r := o.records; len(r) != 1 || r[0].Code != 480 {
+			t.Errorf("records %+v", r)
+		}
+	})
+}
+
 // AUTH-08: a phone that cannot choose between two digests is offered the one that the edge was told to ask for.
 func TestOneDigestIsOffered_AUTH08(t *testing.T) {
 	for _, algorithm := range []edgedigest.Algorithm{edgedigest.MD5, edgedigest.SHA256} {
@@ -142,6 +189,108 @@ func TestOneDigestIsOffered_AUTH08(t *testing.T) {
 			}
 		}, algorithm)
 	}
+}
+
+// accept answers an INVITE of the edge as the agent behind its NAT, whose Contact something on the way has made worse.
+func (o *office) accept(from *siptest.Endpoint, m *wire.Message) {
+	o.t.Helper()
+	b := wire.AppendResponse(nil, m, 200, "OK", []byte("theirs"), netip.AddrPort{})
+	b = append(b, "Contact: <sip:mobile@192.0.2.77:5060>\r\n"...)
+	if err := from.Send(o.at, wire.AppendBody(b, "application/sdp", []byte(agentOffer))); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// inside writes a request of the agent in the dialog of an INVITE that it has answered.
+func (o *office) inside(invite *wire.Message, method, branch, lines string, body string) string {
+	o.cseq++
+	kind := ""
+	if body != "" {
+		kind = "Content-Type: application/sdp\n"
+	}
+	return fmt.Sprintf("%s %s SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK%s;rport\nMax-Forwards: 70\nFrom: <%s>;tag=theirs\n"+
+		"To: <%s>;tag=%s\nCall-ID: %s\nCSeq: %[8]d %[1]s\nContact: <sip:mobile@10.0.0.5:5060>\n%[9]s%[10]sContent-Length: %[11]d\n\n",
+		method, "sip:"+o.at.String(), branch, invite.To.URI, invite.From.URI, invite.From.Tag, invite.CallID, o.cseq, lines, kind, len(body)) +
+		strings.ReplaceAll(body, "\r\n", "\n")
+}
+
+// fromCarrier writes a request of the carrier in the dialog of its nth call.
+func (o *office) fromCarrier(method string, n, cseq int, body string) string {
+	kind := ""
+	if body != "" {
+		kind = "Content-Type: application/sdp\n"
+	}
+	return fmt.Sprintf("%[1]s sip:192.0.2.1:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bK%[1]s%[2]d;rport\nMax-Forwards: 70\n"+
+		"From: <sip:+14155550199@192.0.2.20>;tag=c%[2]d\nTo: <sip:+15550001234@192.0.2.1>;tag=%[3]s\nCall-ID: call-%[2]d\nCSeq: %[4]d %[1]s\n%[5]sContent-Length: %[6]d\n\n",
+		method, n, o.lastTag, cseq, kind, len(body)) + strings.ReplaceAll(body, "\r\n", "\n")
+}
+
+// An agent behind a NAT hears everything of its call where it speaks from: its ACK, also when its NAT takes another port for it, and, once it
+// has proven itself there, in another network. From there nobody else changes anything.
+func TestAgentIsFollowed_AUTH08(t *testing.T) {
+	inOffice(t, func(o *office) {
+		if granted := o.signed("REGISTER", "sip:office", "reg1", "Expires: 600\n", o.home, "mobile", "open sesame"); granted.Status != 200 {
+			t.Fatalf("got %d", granted.Status)
+		}
+		o.call(2, "+15550001234")
+		invite := o.wantMethod(o.next(o.home), wire.INVITE)
+		o.accept(o.home, invite)
+		if status := o.final(o.carrier); status != 200 {
+			t.Fatalf("the call became %d", status)
+		}
+		o.send(o.carrier, o.fromCarrier("ACK", 2, 1, numberAnswer))
+		o.wantMethod(o.next(o.home), wire.ACK)
+
+		rebound := o.net.Endpoint("rebound", transport.UDP, netip.MustParseAddrPort("198.51.100.7:40001"))
+		o.send(rebound, o.inside(invite, "INFO", "i1", "", ""))
+		info := o.wantMethod(o.next(o.carrier), wire.INFO)
+		o.reply(o.carrier, info, 200)
+		if m := o.next(rebound); m.Status != 200 {
+			t.Errorf("an INFO from another port of its NAT: %d", m.Status)
+		}
+		o.send(o.carrier, o.fromCarrier("INFO", 2, 2, ""))
+		o.reply(rebound, o.wantMethod(o.next(rebound), wire.INFO), 200)
+		o.next(o.carrier)
+
+		for _, wrong := range []string{"", "Authorization: Digest username=\"other\", realm=\"office\", nonce=\"x\", uri=\"sip:x\", response=\"00000000000000000000000000000000\"\n"} {
+			o.send(o.elsewhere, o.inside(invite, "BYE", fmt.Sprint("b", len(wrong)), wrong, ""))
+			if m := o.next(o.elsewhere); m.Status != 401 && m.Status != 403 {
+				t.Errorf("a BYE of who does not prove itself: %d", m.Status)
+			}
+		}
+		uri := "sip:" + o.at.String()
+		for i, user := range []string{"other", "mobile"} {
+			password := map[string]string{"other": "different", "mobile": "open sesame"}[user]
+			o.send(o.elsewhere, o.inside(invite, "INVITE", fmt.Sprint("m", i), "", agentOffer))
+			challenge := o.next(o.elsewhere)
+			if challenge.Status != 401 {
+				t.Fatalf("a re-INVITE from another network: %d", challenge.Status)
+			}
+			o.send(o.elsewhere, o.inside(invite, "INVITE", fmt.Sprint("n", i), credentials(t, challenge, "INVITE", uri, user, password), agentOffer))
+			if user == "other" {
+				if m := o.next(o.elsewhere); m.Status != 481 {
+					t.Errorf("a re-INVITE of another agent: %d", m.Status)
+				}
+				o.send(o.elsewhere, strings.ReplaceAll(o.inside(invite, "ACK", "n0", "", ""), fmt.Sprintf("CSeq: %d", o.cseq), fmt.Sprintf("CSeq: %d", o.cseq-1)))
+			}
+		}
+		o.answer(o.carrier, o.wantMethod(o.next(o.carrier), wire.INVITE), 200, numberAnswer)
+		if status := o.final(o.elsewhere); status != 200 {
+			t.Fatalf("the re-INVITE from another network became %d", status)
+		}
+		o.wantMethod(o.next(o.carrier), wire.ACK)
+		o.send(o.elsewhere, strings.Replace(o.inside(invite, "ACK", "ack", "", ""), fmt.Sprintf("CSeq: %d", o.cseq), fmt.Sprintf("CSeq: %d", o.cseq-1), 1))
+		time.Sleep(time.Second)
+		o.send(o.carrier, o.fromCarrier("BYE", 2, 3, ""))
+		o.reply(o.elsewhere, o.wantMethod(o.next(o.elsewhere), wire.BYE), 200)
+		if m := o.next(o.carrier); m.Status != 200 {
+			t.Errorf("the BYE: %d", m.Status)
+		}
+		time.Sleep(2 * time.Minute)
+		if r := o.records; len(r) != 1 || r[0].Outcome != "answered" {
+			t.Errorf("records %+v", r)
+		}
+	})
 }
 
 // SEC-01: a wrong password, an unknown user and somebody else's name look alike; a request that was copied does nothing.

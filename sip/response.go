@@ -126,6 +126,16 @@ func (l *leg) learnFlow(f transport.Flow) {
 	}
 }
 
+// follow has an agent that is known by digest reached where it speaks from now: its NAT has another port for it, or it is in another
+// network.
+func (c *session) follow(side call.Side, f transport.Flow) {
+	l := c.leg(side)
+	if moved := f.Remote.Addr() != l.flow.Remote.Addr(); moved && c.bridge != nil {
+		c.bridge.Moved(mediaSide(side), f.Remote.Addr())
+	}
+	l.flow, l.flowOnly = f, true
+}
+
 // endOrphan ends a call that nobody here knows any more: a 2xx that came after
 // everything was over is ACKed and, as its first copy, told BYE, both from what
 // the response itself says. The carrier would bill it otherwise.

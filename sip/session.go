@@ -110,6 +110,7 @@ type session struct {
 type leg struct {
 	dialog    dialog.Dialog  // caller: the dialog; callee: that of the attempt in progress, before a To tag is known
 	flow      transport.Flow // where the side was last heard, or is sent to
+	flowOnly  bool           // nothing else leads there: an agent that is known by digest, wherever it is
 	trunk     *trunks.Trunk  // nil: the side is an agent
 	agent     *trunks.Agent  // nil: the side is a trunk
 	server    transaction.Server

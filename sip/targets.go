@@ -129,10 +129,7 @@ func (c *session) nextTarget(now time.Time) (target, bool) {
 		return c.contactTarget(uri)
 	}
 	if c.callee.trunk == nil {
-		if t, ok := c.boundTarget(); ok {
-			return t, true
-		}
-		return c.agentTarget(now)
+		return c.agentPlace(now, c.shard.read(c.caller.trunk, c.called))
 	}
 	if !c.useless() {
 		if t, ok := c.trunkTarget(now); ok {
@@ -189,10 +186,18 @@ func (c *session) trunkTarget(now time.Time) (target, bool) {
 	return out, true
 }
 
+// agentPlace is the next place of an agent that is called for a number: where it has registered, then its destinations.
+func (c *session) agentPlace(now time.Time, called []byte) (target, bool) {
+	if t, ok := c.boundTarget(called); ok {
+		return t, true
+	}
+	return c.agentTarget(now, called)
+}
+
 // agentTarget addresses the called number at one of the agent's destinations; a
 // destination with a user of its own keeps it. All addresses of a destination
 // have their turn before the next destination.
-func (c *session) agentTarget(now time.Time) (target, bool) {
+func (c *session) agentTarget(now time.Time, called []byte) (target, bool) {
 	agent := c.callee.agent
 	i, address := c.destination-1, -1
 	if i >= 0 {
@@ -211,7 +216,6 @@ func (c *session) agentTarget(now time.Time) (target, bool) {
 	}
 	c.addresses |= 1 << address
 	way := &c.shard.edge.ways.Load().destinations(agent)[i]
-	called := c.shard.read(c.caller.trunk, c.called)
 	if way.user != "" {
 		called = []byte(way.user)
 	}

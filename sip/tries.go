@@ -14,11 +14,13 @@ type try struct {
 	attempt uint8         // as the machine numbers it; passedOver: none
 	trunk   *trunks.Trunk // nil: one of an agent's destinations
 	flow    transport.Flow
-	began   time.Time
-	code    uint16        // final response; 0: none
-	cause   call.Cause    // without a final response
-	refusal trunks.Reason // why the trunk was passed over
-	taken   bool          // it was tried later all the same, as a last resort
+	// flowOnly: nothing else leads there, see leg
+	flowOnly bool
+	began    time.Time
+	code     uint16        // final response; 0: none
+	cause    call.Cause    // without a final response
+	refusal  trunks.Reason // why the trunk was passed over
+	taken    bool          // it was tried later all the same, as a last resort
 }
 
 // passedOver is no attempt: more than the machine makes.
@@ -90,14 +92,21 @@ func (c *session) triesTold(start time.Time) []trunks.Try {
 	return told
 }
 
-// seatOf returns where the dialog with a side and fork lives and whose it is. A
-// fork of an attempt that was left lives with that attempt's trunk.
-func (c *session) seatOf(side call.Side, fork uint8) (transport.Flow, *trunks.Trunk) {
-	l := c.leg(side)
+// seat is where a dialog lives and whose it is.
+type seat struct {
+	flow     transport.Flow
+	flowOnly bool          // nothing else leads there, whatever its Contact says
+	trunk    *trunks.Trunk // nil: an agent's
+}
+
+// seatOf returns the seat of the dialog with a side and fork. A fork of an attempt
+// that was left lives with that attempt's trunk.
+func (c *session) seatOf(side call.Side, fork uint8) seat {
 	if t := c.strayTry(side, fork); t != nil {
-		return t.flow, t.trunk
+		return seat{t.flow, t.flowOnly, t.trunk}
 	}
-	return l.flow, l.trunk
+	l := c.leg(side)
+	return seat{l.flow, l.flowOnly, l.trunk}
 }
 
 // strayTry returns the try that a fork of the callee belongs to when that is not
