@@ -35,6 +35,7 @@ type Baresip struct {
 	Mute      bool       // it sends no RTP at all
 	Secure    bool       // it offers SRTP with keys in the description, and takes nothing else
 	Authority *Authority // signs its certificate, and is trusted; nil: no TLS
+	In        *Namespace // the network it runs in; nil: the test's own
 }
 
 // Phone is a baresip that runs.
@@ -55,7 +56,7 @@ func (b Baresip) Start(t testing.TB) *Phone {
 	t.Helper()
 	Need(t, "baresip")
 	dir := t.TempDir()
-	control := FreePort(t, b.Listen.Addr().String())
+	control := FreePort(t, EdgeHost)
 	p := &Phone{t: t, dir: dir}
 	files := map[string]string{"config": b.config(t, dir, control), "accounts": b.account(), "contacts": "", "tone.wav": string(tone(orElse(b.Hertz, 400)))}
 	for name, text := range files {
@@ -64,9 +65,9 @@ func (b Baresip) Start(t testing.TB) *Phone {
 		}
 	}
 	onlyDecoded(t, dir)
-	p.Process = Start(t, Spec{Name: "baresip", Args: []string{"baresip", "-4", "-f", dir, "-v", "-s"}, Dir: dir, Env: []string{"TZ=UTC"}})
+	p.Process = Start(t, Spec{Name: "baresip", Args: []string{"baresip", "-4", "-f", dir, "-v", "-s"}, Dir: dir, Env: []string{"TZ=UTC"}, In: b.In})
 	p.WaitFor(10*time.Second, "its control port is open", func() bool {
-		c, err := net.Dial("tcp", control.String())
+		c, err := b.In.Dial(t.Context(), "tcp", control.String())
 		p.control = c
 		return err == nil
 	})

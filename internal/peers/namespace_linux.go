@@ -18,6 +18,7 @@ import (
 type Namespace struct {
 	Addr netip.Addr // on the line
 
+	bits  int         // of its prefix
 	tasks chan func() // run on its thread
 	line  *os.File    // what it sends over the line, and what comes
 }
@@ -26,17 +27,41 @@ type Namespace struct {
 // root, or the device of tunnels.
 func JoinNamespaces(t testing.TB, o BadLine) (a, b *Namespace, count *Carried, err error) {
 	t.Helper()
-	if a, err = newNamespace(t, netip.MustParseAddr("10.77.0.1")); err != nil {
+	if a, err = newNamespace(t, netip.MustParsePrefix("10.77.0.1/24")); err != nil {
 		return nil, nil, nil, err
 	}
-	if b, err = newNamespace(t, netip.MustParseAddr("10.77.0.2")); err != nil {
+	if b, err = newNamespace(t, netip.MustParsePrefix("10.77.0.2/24")); err != nil {
 		return nil, nil, nil, err
 	}
 	count = new(Carried)
-	send := func(to *Namespace) func([]byte) {
-		return func(packet []byte) { _, _ = to.line.Write(packet) } // a line gives no account of what it loses
+	joinLines(t, a, b, o, count, func([]byte) bool { return true }, func([]byte) bool { return true })
+	return a, b, count, nil
+}
+
+// JoinBehindNAT makes a private network and one outside, and a NAT between them, until the test ends. The error is that of [JoinNamespaces].
+func JoinBehindNAT(t testing.TB) (inside, outside *Namespace, nat *NAT, err error) {
+	t.Helper()
+	if inside, err = newNamespace(t, netip.MustParsePrefix("192.168.7.2/1")); err != nil { // so that it knows a way to the others
+		return nil, nil, nil, err
 	}
-	fromA, fromB := newDirections(o, 1, count, send(a), send(b))
+	if outside, err = newNamespace(t, netip.MustParsePrefix("203.0.113.1/24")); err != nil {
+		return nil, nil, nil, err
+	}
+	nat = NewNAT(netip.MustParseAddr("203.0.113.7"))
+	joinLines(t, inside, outside, BadLine{}, new(Carried), nat.out, nat.in)
+	return inside, outside, nat, nil
+}
+
+// joinLines carries what leaves a and b to the other one, until the test ends. What is on the way is changed by out, towards b, and in.
+func joinLines(t testing.TB, a, b *Namespace, o BadLine, count *Carried, out, in func(packet []byte) bool) {
+	send := func(to *Namespace, pass func([]byte) bool) func([]byte) {
+		return func(packet []byte) {
+			if pass(packet) {
+				_, _ = to.line.Write(packet) // a line gives no account of what it loses
+			}
+		}
+	}
+	fromA, fromB := newDirections(o, 1, count, send(a, in), send(b, out))
 	var readers sync.WaitGroup
 	readers.Go(func() { carryAll(a.line, fromA) }) // both end when their line is closed
 	readers.Go(func() { carryAll(b.line, fromB) })
@@ -47,12 +72,11 @@ func JoinNamespaces(t testing.TB, o BadLine) (a, b *Namespace, count *Carried, e
 		b.line.Close()
 		readers.Wait()
 	})
-	return a, b, count, nil
 }
 
 // newNamespace makes a network. Its thread, which never does anything else, ends with the test: what was started there ends with it.
-func newNamespace(t testing.TB, addr netip.Addr) (*Namespace, error) {
-	n := &Namespace{Addr: addr, tasks: make(chan func())}
+func newNamespace(t testing.TB, addr netip.Prefix) (*Namespace, error) {
+	n := &Namespace{Addr: addr.Addr(), bits: addr.Bits(), tasks: make(chan func())}
 	made := make(chan error)
 	var thread sync.WaitGroup
 	thread.Go(func() { // ends when tasks is closed
@@ -111,7 +135,7 @@ func (n *Namespace) setUp(tunnel, control int) error {
 		{control, unix.SIOCSIFFLAGS, loopback, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP); return nil }},
 		{tunnel, unix.TUNSETIFF, line, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI); return nil }},
 		{control, unix.SIOCSIFADDR, line, func(r *unix.Ifreq) error { return r.SetInet4Addr(ip[:]) }},
-		{control, unix.SIOCSIFNETMASK, line, func(r *unix.Ifreq) error { return r.SetInet4Addr([]byte{255, 255, 255, 0}) }},
+		{control, unix.SIOCSIFNETMASK, line, func(r *unix.Ifreq) error { return r.SetInet4Addr(net.CIDRMask(n.bits, 32)) }},
 		{control, unix.SIOCSIFFLAGS, line, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP); return nil }},
 	} {
 		if err := step.value(step.on); err != nil {

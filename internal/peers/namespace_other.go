@@ -18,6 +18,11 @@ func JoinNamespaces(testing.TB, BadLine) (a, b *Namespace, count *Carried, err e
 	return nil, nil, nil, errors.New("network namespaces need Linux")
 }
 
+// JoinBehindNAT makes a private network and one outside.
+func JoinBehindNAT(testing.TB) (inside, outside *Namespace, nat *NAT, err error) {
+	return nil, nil, nil, errors.New("network namespaces need Linux")
+}
+
 // Do runs f in the network.
 func (n *Namespace) Do(f func()) { f() }
 
