@@ -56,6 +56,7 @@ type Registrar struct {
 	Digest     Digest   `yaml:"digest"`      // what the challenges ask for
 	MinExpires Duration `yaml:"min_expires"` // a shorter registration gets 423
 	MaxExpires Duration `yaml:"max_expires"` // a longer one is granted this
+	KeepAlive  Duration `yaml:"keep_alive"`  // between OPTIONS to one that a NAT hides; 0: none
 	Contacts   int      `yaml:"contacts"`    // of one agent
 }
 

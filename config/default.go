@@ -31,7 +31,7 @@ func Default() Config {
 				TimerF: Duration(32 * time.Second),
 				TimerC: Duration(3 * time.Minute),
 			},
-			Registrar: Registrar{Realm: "trunkline", Digest: DigestBoth, MinExpires: Duration(time.Minute), MaxExpires: Duration(time.Hour), Contacts: 10},
+			Registrar: Registrar{Realm: "trunkline", Digest: DigestBoth, MinExpires: Duration(time.Minute), MaxExpires: Duration(time.Hour), KeepAlive: Duration(30 * time.Second), Contacts: 10},
 		},
 		Media:   Media{Relay: true, Ports: PortRange{20000, 29999}, Timeout: Duration(2 * time.Minute)},
 		HTTP:    HTTP{Listen: "127.0.0.1:8080", RateLimit: 50, RateBurst: 100},

@@ -83,6 +83,8 @@ var keys = []key{
 		doc: "A registration that wants to last less gets 423."},
 	{path: "sip.registrar.max_expires", restart: true, allowed: "1m to 24h, not below min_expires",
 		doc: "A registration that wants to last longer is granted this; over TCP and TLS at most sip.idle_timeout, so that refreshes keep the connection."},
+	{path: "sip.registrar.keep_alive", restart: true, allowed: "0 or 5s to 10m",
+		doc: "Agents that have registered over UDP from behind a NAT are sent OPTIONS this often, so that the NAT lets calls in; 0: never."},
 	{path: "sip.registrar.contacts", restart: true, allowed: "1 to 15",
 		doc: "Places one agent may be registered at."},
 

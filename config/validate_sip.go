@@ -34,6 +34,7 @@ func (l *loader) validateRegistrar(r *Registrar) {
 	}
 	l.duration("sip.registrar.min_expires", r.MinExpires, Duration(10*time.Second), Duration(time.Hour), false)
 	l.duration("sip.registrar.max_expires", r.MaxExpires, max(Duration(time.Minute), r.MinExpires), Day, false)
+	l.duration("sip.registrar.keep_alive", r.KeepAlive, Duration(5*time.Second), Duration(10*time.Minute), true)
 	l.whole("sip.registrar.contacts", r.Contacts, 1, 15)
 }
 

@@ -72,6 +72,7 @@ type daemon struct {
 	keeper    *register.Keeper     // of the trunks that register
 	watcher   *health.Watcher      // of the trunks with health.interval
 	registrar *registrar.Registrar // of agents that register on us
+	keepAlive *health.KeepAlive    // of those behind a NAT
 	memory    *memory              // of what outlives the process though nobody configured it
 
 	ready    atomic.Bool
@@ -290,7 +291,9 @@ func (d *daemon) openEdge(snapshot *trunks.Snapshot) (err error) {
 	d.prober = probe.New(probe.Options{Engine: d.edge, Resolver: d.resolver, Target: c.Probe.Target, Rate: c.Probe.Rate, RingLimit: c.Probe.RingLimit.D()})
 	d.verifier = probe.NewVerifier(probe.VerifierOptions{Prober: d.prober, Log: d.log, Drifted: d.drifted,
 		Trunks: c.Probe.Interval.D(), Numbers: c.Probe.NumberInterval.D()})
-	err = registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher, d.registrar)
+	d.keepAlive = health.NewKeepAlive(d.edge, d.registrar.Translated, r.KeepAlive.D())
+	d.onClose(d.keepAlive.Close)
+	err = registerMetrics(d.metrics.Registerer(), d.edge, d.network, d.relay, d.keeper, d.watcher, d.registrar, d.keepAlive)
 	if err != nil {
 		return err
 	}

@@ -14,21 +14,11 @@ import (
 )
 
 // registerMetrics adds the metrics of the edge, its sockets, its relay, its registrations, the health of its trunks, and the agents that register. relay may be nil.
-func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper, watcher *health.Watcher, agents *registrar.Registrar) error {
-	if err := to.Register(edge.Collector()); err != nil {
-		return err
-	}
-	if err := to.Register(keeper); err != nil {
-		return err
-	}
-	if err := to.Register(watcher); err != nil {
-		return err
-	}
-	if err := to.Register(agents); err != nil {
-		return err
-	}
-	if err := to.Register(pace.Collector(edge.PaceKeys)); err != nil {
-		return err
+func registerMetrics(to prometheus.Registerer, edge *sip.Edge, network *transport.Network, relay *media.Relay, keeper *register.Keeper, watcher *health.Watcher, agents *registrar.Registrar, keepAlive *health.KeepAlive) error {
+	for _, c := range []prometheus.Collector{edge.Collector(), keeper, watcher, agents, keepAlive, pace.Collector(edge.PaceKeys)} {
+		if err := to.Register(c); err != nil {
+			return err
+		}
 	}
 	if relay != nil {
 		if err := relay.Register(to); err != nil {

@@ -129,7 +129,7 @@ func exported(t *testing.T, d *daemon) map[string]metric {
 	if err := registerProbeMetrics(r, d.prober, d.verifier); err != nil {
 		t.Fatal(err)
 	}
-	if err := registerMetrics(r, d.edge, d.network, d.relay, d.keeper, d.watcher, d.registrar); err != nil {
+	if err := registerMetrics(r, d.edge, d.network, d.relay, d.keeper, d.watcher, d.registrar, d.keepAlive); err != nil {
 		t.Fatal(err)
 	}
 	records, err := store.OpenRecords(t.TempDir(), store.Options{Registerer: r})

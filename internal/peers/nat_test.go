@@ -22,7 +22,7 @@ func TestRegisteredPhoneBehindNAT(t *testing.T) {
 	edge, near := netip.AddrPortFrom(outside.Addr, 5060), FreePort(t, EdgeHost)
 	carrierAt := FreePort(t, CarrierHost)
 	e := StartEdge(t, EdgeOptions{In: outside, Config: fmt.Sprintf(`
-sip: {listen: ["udp://%s", "udp://%s"], registrar: {realm: trunkline.test, digest: md5}}
+sip: {listen: ["udp://%s", "udp://%s"], registrar: {realm: trunkline.test, digest: md5, keep_alive: 5s}}
 media: {relay: true, ports: 30000-30199}
 trunks: [{name: line, server: "%s", listener: "udp://%[2]s", source_addresses: ["%[4]s"], media: {latch: any}}]
 agents: [{name: phone, auth_user: "%[5]s", auth_password: s3cret}]
@@ -32,6 +32,8 @@ numbers: [{number: "%[5]s", trunk: line, inbound_agent: phone, outbound_agent: p
 	phone := Baresip{Listen: netip.AddrPortFrom(inside.Addr, 5070), User: ourNumber, Domain: edge.String(), Password: "s3cret", Register: true,
 		Hertz: toneOfAgent, In: inside}.Start(t)
 	Eventually(t, 10*time.Second, "the telephone is registered", func() bool { return e.Metrics().Sum("trunkline_agent_bindings") == 1 })
+
+	Eventually(t, 10*time.Second, "it answers a keep-alive", func() bool { return e.Metrics().Sum("trunkline_agent_keepalives_total", `result="answered"`) > 0 })
 
 	talk := func() {
 		t.Helper()
@@ -72,6 +74,9 @@ numbers: [{number: "%[5]s", trunk: line, inbound_agent: phone, outbound_agent: p
 	carrier.HangUp()
 	over()
 
+	if n := e.Metrics().Sum("trunkline_agent_keepalives_total", `result="silent"`); n > 1 { // one may meet the NAT that has just forgotten
+		t.Errorf("%g keep-alives were not answered", n)
+	}
 	e.Stop()
 	records := e.Records()
 	for _, r := range records {

@@ -4,4 +4,7 @@
 //
 // cmd builds one Watcher beside the edge. It never sends a call away from a trunk:
 // the edge asks the trunk.
+//
+// A KeepAlive sends OPTIONS to agents that have registered from behind a NAT, for
+// the NAT's sake alone.
 package health

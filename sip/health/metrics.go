@@ -99,3 +99,15 @@ func (w *Watcher) collect(out chan<- prometheus.Metric, trunk string) {
 	count += c.buckets[len(bounds)]
 	out <- prometheus.MustNewConstHistogram(secondsDesc, count, c.sum, buckets, trunk)
 }
+
+var keepAlivesDesc = prometheus.NewDesc("trunkline_agent_keepalives_total",
+	"OPTIONS to agents behind a NAT that have ended, by result.", []string{"result"}, nil)
+
+// Describe implements prometheus.Collector.
+func (k *KeepAlive) Describe(out chan<- *prometheus.Desc) { out <- keepAlivesDesc }
+
+// Collect implements prometheus.Collector.
+func (k *KeepAlive) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(keepAlivesDesc, prometheus.CounterValue, float64(k.answered.Load()), "answered")
+	out <- prometheus.MustNewConstMetric(keepAlivesDesc, prometheus.CounterValue, float64(k.silent.Load()), "silent")
+}

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"trunkline/sip/transport"
+	"trunkline/sip/wire"
 )
 
 // Options bound what agents may register. The zero value works.
@@ -66,6 +68,32 @@ func (r *Registrar) Count(agent string, now time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.live(agent, now))
+}
+
+// Translated returns every binding over UDP that names another place than its REGISTER came from, in no order: a NAT stands between, which
+// lets in only what it has lately let out.
+func (r *Registrar) Translated(now time.Time) (translated []Binding) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for agent := range r.agents {
+		for _, b := range r.live(agent, now) {
+			if b.Flow.Proto == transport.UDP && !b.atHome() {
+				translated = append(translated, b)
+			}
+		}
+	}
+	return translated
+}
+
+// atHome tells whether the binding names the place that its REGISTER came from.
+func (b *Binding) atHome() bool {
+	u, err := wire.ParseURI([]byte(b.URI))
+	if err != nil {
+		return false
+	}
+	port := cmp.Or(u.Port, 5060)
+	host, err := netip.ParseAddr(strings.Trim(string(u.Host), "[]"))
+	return err == nil && netip.AddrPortFrom(host.Unmap(), uint16(port)) == b.Flow.Remote
 }
 
 // Forget removes every binding of agents that keep says no more of: a reload, or one that was deleted.

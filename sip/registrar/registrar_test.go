@@ -221,3 +221,31 @@ func FuzzRegister(f *testing.F) {
 		}
 	})
 }
+
+// Who says that it is where its REGISTER came from is behind no NAT, and a connection holds one open by itself.
+func TestTranslated(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := New(Options{})
+	home := transport.Flow{Proto: transport.UDP, Remote: netip.MustParseAddrPort("198.51.100.7:5060")}
+	tcp := transport.Flow{Proto: transport.TCP, Conn: 7, Remote: flow.Remote}
+	for i, test := range []struct {
+		contact    string
+		flow       transport.Flow
+		translated bool
+	}{
+		{"sip:a@10.0.0.5", flow, true}, {"sip:a@198.51.100.7", flow, true}, {"sip:a@198.51.100.7:40001", flow, true}, {"sip:a@phone.example:40000", flow, true},
+		{"sip:a@198.51.100.7:40000", flow, false}, {"sip:a@198.51.100.7", home, false}, {"sip:a@198.51.100.7:5060", home, false},
+		{"sip:a@[2001:db8::5]", flow, true}, {"sip:a@10.0.0.5", tcp, false},
+	} {
+		agent := fmt.Sprint("agent", i)
+		r.Register(now, agent, message(t, agent, 1, "Contact: <"+test.contact+">\nExpires: 60\n"), test.flow)
+		if got := r.Translated(now); len(got) == 1 != test.translated || test.translated && got[0].URI != test.contact {
+			t.Errorf("%s over %v: %+v", test.contact, test.flow, got)
+		}
+		r.Forget(func(string) bool { return false })
+	}
+	r.Register(now, "app", message(t, "c", 1, "Contact: <sip:a@10.0.0.5>\nExpires: 60\n"), flow)
+	if got := r.Translated(now.Add(time.Minute)); len(got) != 0 {
+		t.Errorf("it has expired: %+v", got)
+	}
+}
