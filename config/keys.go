@@ -288,7 +288,7 @@ var keys = []key{
 	{path: "numbers[].number", allowed: "'+' and 3 to 15 digits, the first not 0", doc: "The number in E.164 form."},
 	{path: "numbers[].trunk", allowed: "the name of a trunk", doc: "Trunk that its calls come from, and go out over unless there are routes."},
 	{path: "numbers[].inbound_agent", allowed: "the name of an agent", doc: "Agent its calls go to; empty: they are refused."},
-	{path: "numbers[].outbound_agent", allowed: "the name of an agent", doc: "Agent that may call out with it; empty: nobody."},
+	{path: "numbers[].outbound_agent", allowed: "the name of an agent", doc: "Agent that may call out with it, and does when it names no number and this is its only one; empty: nobody."},
 	{path: "numbers[].routes", allowed: "a list of {trunk, priority, weight}", doc: "Trunks its outgoing calls may take, one after the other; empty: only its trunk."},
 	{path: "numbers[].routes[].trunk", allowed: "the name of a trunk", doc: "Trunk to go out over."},
 	{path: "numbers[].routes[].priority", allowed: "0 to 65535", doc: "Lower is taken first."},

@@ -89,7 +89,7 @@ func (c *session) begin(p transport.Packet, server transaction.Server, found fou
 	c.caller.dialog = dialog.FromInvite(m, c.id[:], s.edge.contactOf(found.from, p.Flow))
 	c.invite = append(s.buffer(), p.Bytes...)
 	c.head = s.appendHead(s.buffer(), m, c.id[:], p.Flow)
-	c.called, c.number = bytes.Clone(found.called), bytes.Clone(found.number)
+	c.called, c.number, c.stands = bytes.Clone(found.called), bytes.Clone(found.number), found.stands
 	c.tel = isTel(m.URI)
 	if c.private = rewrite.Private(m); c.private && c.direction == trunks.InboundCall {
 		c.number = nil // nobody is to know it, in records either (RFC 3323 §5)
@@ -138,6 +138,7 @@ type found struct {
 	direction      trunks.Direction
 	from           *trunks.Trunk // that an inbound call came from; nil for outbound ones
 	called, number []byte        // raw user parts of who is called and who calls, in the message at hand
+	stands         bool          // number is the agent's own, for it named none that it may use
 	route          trunks.Route
 	refusal        *trunks.Refusal
 	emergency      bool
@@ -151,7 +152,10 @@ func (s *shard) findRoute(from trunks.Principal) (f found) {
 		f.direction = trunks.OutboundCall
 		f.called, f.number = admit.Numbers(&s.in, true)
 		f.emergency = s.edge.isEmergency(f.called)
-		f.route, f.refusal = Outbound(snapshot, from.Agent, &s.in)
+		var number []byte
+		if f.route, number, f.refusal = Outbound(snapshot, from.Agent, &s.in, f.emergency); number != nil {
+			f.number, f.stands = number, true
+		}
 		if f.refusal == nil && !f.emergency {
 			f.refusal = f.route.Barred(f.called)
 		}
@@ -168,19 +172,27 @@ func (s *shard) findRoute(from trunks.Principal) (f found) {
 
 // Outbound routes an INVITE of an agent: its caller must be a number that the
 // agent may use. An agent that forwards calls of others may name such a number as
-// the one that diverted the call instead (RFC 5806, RFC 7044).
-func Outbound(s *trunks.Snapshot, a *trunks.Agent, m *wire.Message) (trunks.Route, *trunks.Refusal) {
+// the one that diverted the call instead (RFC 5806, RFC 7044). One that names no
+// number, or its own user name, as telephones do that are not told more, calls from
+// the only number it may use, which own is then; in an emergency from any it has,
+// whatever it says.
+func Outbound(s *trunks.Snapshot, a *trunks.Agent, m *wire.Message, emergency bool) (route trunks.Route, own []byte, refusal *trunks.Refusal) {
 	called, number := admit.Numbers(m, true)
-	route, refusal := s.Outbound(a, number, called)
-	if refusal == nil || refusal.Reason != trunks.NumberUnverified || !a.Forwarding {
-		return route, refusal
+	route, refusal = s.Outbound(a, number, called)
+	if refusal == nil || refusal.Reason != trunks.NumberUnverified {
+		return route, nil, refusal
 	}
-	if by := rewrite.Diverter(m); by != nil {
+	if by := rewrite.Diverter(m); by != nil && a.Forwarding {
 		if diverted, other := s.Outbound(a, by, called); other == nil {
-			return diverted, nil
+			return diverted, nil, nil
 		}
 	}
-	return route, refusal
+	if n := a.OwnNumber(emergency); n != nil && (emergency || !rewrite.IsNumber(number) || string(number) == a.AuthUser) {
+		if by, other := s.Outbound(a, []byte(n.E164), called); other == nil {
+			return by, []byte(n.E164), nil
+		}
+	}
+	return route, nil, refusal
 }
 
 // refused ends a call that we do not take: the machine answers and records.

@@ -107,9 +107,12 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 		}
 		return gates, true
 	}
-	route, refusal := Outbound(s, principal.Agent, &m)
+	route, own, refusal := Outbound(s, principal.Agent, &m, x.helps(called))
 	if refusal != nil {
 		return stop("route", "%v", refusal)
+	}
+	if own != nil {
+		pass("caller", "%s names no number that it may use; its own, %s, stands for it", principal.Agent.Name, own)
 	}
 	r := route.Barred(called)
 	if r == nil && x.running {
@@ -125,7 +128,7 @@ func (x explainer) explain(s *trunks.Snapshot, transport string, from netip.Addr
 			pass("toll", "%s", state)
 		}
 	}
-	outbound, left := x.outbound(&m, route, called)
+	outbound, left := x.outbound(&m, route, called, own)
 	gates = append(gates, outbound...)
 	if !left {
 		return stop("route", "no route is left; the caller hears 503")
@@ -139,7 +142,7 @@ func (x explainer) helps(called []byte) bool {
 }
 
 // outbound tells of each route of a number, in the order in which they are taken, whether a call could take it now.
-func (x explainer) outbound(m *wire.Message, route trunks.Route, called []byte) (gates []Gate, left bool) {
+func (x explainer) outbound(m *wire.Message, route trunks.Route, called, own []byte) (gates []Gate, left bool) {
 	n, now := route.Number, time.Now()
 	order := make([]int, len(n.Routes))
 	for i := range order {
@@ -165,7 +168,7 @@ func (x explainer) outbound(m *wire.Message, route trunks.Route, called []byte) 
 			continue
 		}
 		left = true
-		gates = append(gates, Gate{"route", true, what}, Gate{"target", true, x.target(m, t, called)})
+		gates = append(gates, Gate{"route", true, what}, Gate{"target", true, x.target(m, t, called, own)})
 		if limit := t.CPSLimit; limit != nil {
 			gates = append(gates, Gate{"limit", true, x.limit(t)})
 		}
@@ -173,8 +176,9 @@ func (x explainer) outbound(m *wire.Message, route trunks.Route, called []byte) 
 	return gates, left
 }
 
-// target says where an INVITE would go and how called party and caller would be written there.
-func (x explainer) target(m *wire.Message, t *trunks.Trunk, called []byte) string {
+// target says where an INVITE would go and how called party and caller would be written there. own is the number that stands for the caller;
+// nil: the caller names one.
+func (x explainer) target(m *wire.Message, t *trunks.Trunk, called, own []byte) string {
 	addrs := make([]string, len(t.Servers))
 	for i, a := range t.Servers {
 		addrs[i] = a.String()
@@ -182,12 +186,15 @@ func (x explainer) target(m *wire.Message, t *trunks.Trunk, called []byte) strin
 			addrs[i] += " (down)"
 		}
 	}
-	_, number := admit.Numbers(m, true)
+	number := own
+	if number == nil {
+		_, number = admit.Numbers(m, true)
+	}
 	to := calledParty(t, t.Plan.Write([]byte(t.TechPrefix), called), isTel(m.URI)).AppendURI(nil)
 	if admit.IsSOS(called) {
 		to = called
 	}
-	user := shownCaller(t, m, number)
+	user := shownCaller(t, m, number, own != nil)
 	from := rewrite.AppendFrom(nil, m.From, callerParty(t, t.Plan.Write(nil, user)), rewrite.Private(m))
 	return fmt.Sprintf("%s over %s, as %s from %s", strings.Join(addrs, ", "), t.Transport, to, from)
 }

@@ -46,6 +46,9 @@ numbers:
 		{"a caller that is not ours", "192.0.2.30:5060", invite("+4930123456", "+4930"), []string{"source ", "message valid", "-route "}},
 		{"outbound by two trunks", "192.0.2.30:5060", invite("+4930123456", "+15550001234"), []string{"source ", "message valid",
 			"route app may use +15550001234: outbound to +4930123456 over trunk near", "target 192.0.2.20:5060", "limit 0.5", "route app may use +15550001234: outbound to +4930123456 over trunk far", "target 192.0.2.21:5060"}},
+		{"a caller that names no number", "192.0.2.30:5060", invite("+4930123456", "reception"), []string{"source ", "message valid",
+			"caller app names no number that it may use; its own, +15550001234, stands for it", "route app may use +15550001234: outbound to +4930123456 over trunk near",
+			"target 192.0.2.20:5060 over udp, as sip:+4930123456@192.0.2.20 from <sip:+15550001234@192.0.2.20>", "limit 0.5", "route ", "target "}},
 		{"OPTIONS", "192.0.2.20:5060", strings.ReplaceAll(invite("+1", "+1"), "INVITE", "OPTIONS"), []string{"source ", "message OPTIONS is answered"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -106,15 +106,15 @@ func (c *session) fromValue(invite *wire.Message) []byte {
 		p := rewrite.Party{User: s.read(c.caller.trunk, admit.User(invite.From.URI)), Host: hostOf(s.sentBy(c.callee.flow))}
 		return rewrite.AppendFrom(nil, invite.From, p, c.private)
 	}
-	p := callerParty(t, s.written(t, shownCaller(t, invite, c.number)))
+	p := callerParty(t, s.written(t, shownCaller(t, invite, c.number, c.stands)))
 	return rewrite.AppendFrom(nil, invite.From, p, c.private)
 }
 
 // shownCaller is the user part that From of an outbound call shows before it takes
-// the trunk's form: the caller's own, or, to a trunk that is told nothing else, the
-// number the agent may use.
-func shownCaller(t *trunks.Trunk, invite *wire.Message, number []byte) []byte {
-	if !t.Trusted && len(number) > 0 {
+// the trunk's form: the caller's own, or, to a trunk that is told nothing else and
+// where that is none that the agent may use, the number that it may.
+func shownCaller(t *trunks.Trunk, invite *wire.Message, number []byte, stands bool) []byte {
+	if (!t.Trusted || stands) && len(number) > 0 {
 		return number
 	}
 	return admit.User(invite.From.URI)

@@ -99,6 +99,7 @@ type session struct {
 	emergency  bool // held up by no limit
 	via        via  // what a Route of the INVITE asks for; zero: nothing
 	private    bool // the caller withholds who they are
+	stands     bool // number is the agent's own, for it named none that it may use
 	onTrunk    bool // a channel of the trunk is held
 	onAgent    bool // a channel of the agent is held
 	finished   bool

@@ -270,6 +270,11 @@ func (b *builder) addNumber(c config.Number) error {
 	if err := b.addRoutes(n, c.Routes); err != nil {
 		return err
 	}
+	if a := n.Outbound; a != nil {
+		if a.only = a.first == nil; a.only {
+			a.first = n
+		}
+	}
 	b.next.numbers[c.Number] = n
 	b.next.Numbers = append(b.next.Numbers, n)
 	if b.counted[n.Trunk]++; b.counted[n.Trunk] == 1 {

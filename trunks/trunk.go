@@ -36,7 +36,18 @@ type Agent struct {
 
 	ranks []rank // of Destinations
 	usage *usage
-	group int // agents whose sources overlap have the same group
+	group int     // agents whose sources overlap have the same group
+	first *Number // of those that it may use; nil: none
+	only  bool    // first is the only one
+}
+
+// OwnNumber returns the number that stands for an agent whose call names none: the only one that it may use as caller, and in an emergency the
+// first, for a call for help must not fail because a telephone does not know its number. It is nil where there is none.
+func (a *Agent) OwnNumber(emergency bool) *Number {
+	if a.only || emergency {
+		return a.first
+	}
+	return nil
 }
 
 // Destination is one SIP address of an agent.
