@@ -28,6 +28,7 @@ type Options struct {
 	Log    *slog.Logger // nil: nothing is logged
 
 	Registrations func() []Registration // by name of trunk; called concurrently; nil: no /debug/registrations
+	Bindings      func() []Binding      // of every agent that may register; called concurrently; nil: no /debug/agents
 }
 
 // Limits of one HTTP exchange. A scrape of a large edge is the slowest answer there is; the API sets its own.
@@ -86,6 +87,9 @@ func Listen(o Options) (*Server, error) {
 	}
 	if o.Registrations != nil {
 		s.handle("GET /debug/registrations", fromHere(http.HandlerFunc(s.registrations)))
+	}
+	if o.Bindings != nil {
+		s.handle("GET /debug/agents", fromHere(http.HandlerFunc(s.bindings)))
 	}
 	return s, nil
 }

@@ -194,7 +194,7 @@ func (d *daemon) openHTTP() (err error) {
 	if err != nil {
 		return fmt.Errorf("http.tls: %w", err)
 	}
-	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Registrations: d.registrations,
+	d.http, err = api.Listen(api.Options{Listen: d.config.HTTP.Listen, Ready: d.readiness, Metrics: d.metrics, Calls: calls{d}, Registrations: d.registrations, Bindings: d.bindings,
 		Accounts: d.accounts, Traffic: traffic{calls{d}}, Webhooks: d.webhooks, Settle: d.applier.Apply, Limit: api.Limit{PerSecond: d.config.HTTP.RateLimit, Burst: d.config.HTTP.RateBurst},
 		TLS: identity, Log: d.log})
 	if err != nil {

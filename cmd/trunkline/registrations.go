@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"trunkline/api"
 	"trunkline/sip/register"
@@ -53,6 +54,29 @@ func (d *daemon) registrations() []api.Registration {
 		}
 		if s.Seen.IsValid() {
 			shown[i].SeenAs = s.Seen.String()
+		}
+	}
+	return shown
+}
+
+// bindings returns where the agents that may register are, for /debug/agents.
+func (d *daemon) bindings() []api.Binding {
+	if !d.ready.Load() {
+		return nil
+	}
+	now := time.Now()
+	var shown []api.Binding
+	for _, a := range d.edge.Trunks().Agents {
+		if a.AuthUser == "" {
+			continue
+		}
+		places := d.registrar.Bindings(a.Name, now)
+		if len(places) == 0 {
+			shown = append(shown, api.Binding{Agent: a.Name})
+		}
+		for _, b := range places {
+			shown = append(shown, api.Binding{Agent: a.Name, Contact: b.URI, Source: b.Flow.Remote.String(), Transport: strings.ToLower(b.Flow.Proto.String()),
+				NAT: !b.AtHome(), Q: b.Q, Device: b.Agent, Expires: b.Expires})
 		}
 	}
 	return shown

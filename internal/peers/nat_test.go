@@ -5,6 +5,7 @@ package peers
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,6 +34,9 @@ numbers: [{number: "%[5]s", trunk: line, inbound_agent: phone, outbound_agent: p
 		Hertz: toneOfAgent, In: inside}.Start(t)
 	Eventually(t, 10*time.Second, "the telephone is registered", func() bool { return e.Metrics().Sum("trunkline_agent_bindings") == 1 })
 
+	if _, page := e.Get("/debug/agents"); !strings.Contains(page, "@192.168.7.2:5070") || !strings.Contains(page, "203.0.113.7:") || !strings.Contains(page, "  yes  ") || !strings.Contains(page, "baresip") {
+		t.Errorf("/debug/agents says\n%s", page)
+	}
 	Eventually(t, 10*time.Second, "it answers a keep-alive", func() bool { return e.Metrics().Sum("trunkline_agent_keepalives_total", `result="answered"`) > 0 })
 
 	talk := func() {

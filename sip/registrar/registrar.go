@@ -77,7 +77,7 @@ func (r *Registrar) Translated(now time.Time) (translated []Binding) {
 	defer r.mu.Unlock()
 	for agent := range r.agents {
 		for _, b := range r.live(agent, now) {
-			if b.Flow.Proto == transport.UDP && !b.atHome() {
+			if b.Flow.Proto == transport.UDP && !b.AtHome() {
 				translated = append(translated, b)
 			}
 		}
@@ -85,8 +85,8 @@ func (r *Registrar) Translated(now time.Time) (translated []Binding) {
 	return translated
 }
 
-// atHome tells whether the binding names the place that its REGISTER came from.
-func (b *Binding) atHome() bool {
+// AtHome tells whether the binding names the place that its REGISTER came from; if not, a NAT or a proxy stands between.
+func (b *Binding) AtHome() bool {
 	u, err := wire.ParseURI([]byte(b.URI))
 	if err != nil {
 		return false
