@@ -86,7 +86,7 @@ var keys = []key{
 	{path: "sip.registrar.keep_alive", restart: true, allowed: "0 or 5s to 10m",
 		doc: "Agents that have registered over UDP from behind a NAT are sent OPTIONS this often, so that the NAT lets calls in; 0: never."},
 	{path: "sip.registrar.contacts", restart: true, allowed: "1 to 15",
-		doc: "Places one agent may be registered at."},
+		doc: "Places one agent may be registered at; a call rings them one after the other, the latest first."},
 
 	{path: "media", doc: "The RTP relay."},
 	{path: "media.relay", restart: true, allowed: allowedBool,

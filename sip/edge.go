@@ -178,6 +178,7 @@ type ways struct {
 	manners       map[string]*manners      // by trunk
 	trunkPolicies map[string]*call.Options // by trunk
 	agentPolicies map[string]*call.Options // by agent
+	phonePolicies map[string]*call.Options // by agent, for calls to one that has registered at several places
 }
 
 // destination is a destination's URI in the parts that Request-URI and To are
@@ -225,7 +226,7 @@ func (e *Edge) Reload(s *trunks.Snapshot) error {
 		old = &ways{}
 	}
 	w.keys, w.byName = keysOf(s, old.byName)
-	w.trunkPolicies, w.agentPolicies = policiesOf(e.policy, s)
+	w.trunkPolicies, w.agentPolicies, w.phonePolicies = policiesOf(e.policy, s)
 	w.bindings = bindingsOf(s, old.bindings)
 	w.manners = make(map[string]*manners, len(s.Trunks))
 	for _, t := range s.Trunks {

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,11 +52,24 @@ func (s *shard) register(now time.Time, server transaction.Server, agent *trunks
 	s.log.Debug("agent registers", "agent", agent.Name, "status", a.Status, "contacts", len(a.Bindings))
 }
 
-// findBindings looks up where an agent that is to be called has registered.
+// findBindings looks up where an agent that is to be called has registered. Places that have failed lately come last: a phone that was
+// switched off stays registered, and would hold up every call to the others.
 func (c *session) findBindings(now time.Time, agent *trunks.Agent) {
-	if r := c.shard.edge.options.Registrar; r != nil && agent != nil && agent.AuthUser != "" {
-		c.bound = r.Bindings(agent.Name, now)
+	r := c.shard.edge.options.Registrar
+	if r == nil || agent == nil || agent.AuthUser == "" {
+		return
 	}
+	c.bound = r.Bindings(agent.Name, now)
+	if c.phones = len(c.bound) > 1; !c.phones {
+		return
+	}
+	resting := func(b registrar.Binding) int {
+		if c.shard.edge.rests.Resting(now, b.Flow.Remote) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(c.bound, func(a, b registrar.Binding) int { return resting(a) - resting(b) })
 }
 
 // boundTarget is the next place where the agent has registered: its Contact as Request-URI, over the flow that the REGISTER came

@@ -175,6 +175,86 @@ func TestOriginateToWhoIsNotRegistered(t *testing.T) {
 	})
 }
 
+// registerPhone registers the agent from an address as a phone that sits there.
+func (o *office) registerPhone(from *siptest.Endpoint, host string) {
+	o.t.Helper()
+	write := func(branch, lines string) string {
+		return strings.ReplaceAll(o.request("REGISTER", "sip:office", branch+host, "reg-"+host, from, "Expires: 600\n"+lines), "10.0.0.5", host)
+	}
+	o.send(from, write("a", ""))
+	o.send(from, write("b", credentials(o.t, o.next(from), "REGISTER", "sip:office", "mobile", "open sesame")))
+	if m := o.next(from); m.Status != 200 {
+		o.t.Fatalf("%s: %d", host, m.Status)
+	}
+}
+
+// An agent has two phones: a call that one of them does not take rings the other, and what the one said is the answer where the other is
+// not there. RFC 3261 §16.7.
+func TestCallGoesOnToTheNextPhone(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		first, second int // 0: nothing
+		status        int
+	}{
+		{"the first one is busy", 486, 480, 480},
+		{"the first one says it is not there", 480, 486, 486},
+		{"the first one is busy and the second one gone", 486, 0, 486},
+		{"the first one is gone", 0, 486, 486},
+		{"the first one fails", 500, 486, 486},
+		{"the first one speaks for all", 603, 0, 603},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inOffice(t, func(o *office) {
+				o.registerPhone(o.elsewhere, "10.0.0.6")
+				time.Sleep(time.Second)
+				o.registerPhone(o.home, "10.0.0.5")
+				o.call(1, "+15550001234")
+				first := o.wantMethod(o.next(o.home), wire.INVITE)
+				if test.first > 0 {
+					o.reply(o.home, first, test.first)
+				} else {
+					time.Sleep(4100 * time.Millisecond)
+				}
+				if test.first < 600 {
+					second := o.wantMethod(o.next(o.elsewhere), wire.INVITE)
+					if string(second.URI) != "sip:mobile@10.0.0.6:5060" {
+						t.Errorf("the second phone gets %s", second.URI)
+					}
+					if test.second > 0 {
+						o.reply(o.elsewhere, second, test.second)
+					} else {
+						time.Sleep(35 * time.Second)
+					}
+				}
+				if status := o.final(o.carrier); status != test.status {
+					t.Errorf("the caller hears %d", status)
+				}
+			})
+		})
+	}
+}
+
+// A phone that was switched off stays registered until its time is up: only the first call waits for it.
+func TestPhoneThatIsGoneComesLast(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.registerPhone(o.elsewhere, "10.0.0.6")
+		time.Sleep(time.Second)
+		o.registerPhone(o.home, "10.0.0.5")
+		for n := range 2 {
+			o.call(n+1, "+15550001234")
+			if n == 0 {
+				time.Sleep(4100 * time.Millisecond) // home is silent
+			}
+			o.reply(o.elsewhere, o.wantMethod(o.next(o.elsewhere), wire.INVITE), 603)
+			if status := o.final(o.carrier); status != 603 {
+				t.Errorf("call %d: the caller hears %d", n+1, status)
+			}
+			o.wantMethod(o.next(o.elsewhere), wire.ACK)
+			time.Sleep(5 * time.Second)
+		}
+	})
+}
+
 // AUTH-08: a phone that cannot choose between two digests is offered the one that the edge was told to ask for.
 func TestOneDigestIsOffered_AUTH08(t *testing.T) {
 	for _, algorithm := range []edgedigest.Algorithm{edgedigest.MD5, edgedigest.SHA256} {

@@ -79,6 +79,7 @@ type session struct {
 	tried       uint64              // servers of a trunk or destinations of an agent that were tried, bit by bit
 	server      int                 // being tried, of a trunk, from 1; 0: none of its servers
 	bound       []registrar.Binding // places where the agent has registered that were not tried yet
+	phones      bool                // there were several of them
 	destination int                 // being tried, of an agent, from 1
 	addresses   uint64              // of it that were tried
 	unheard     bool                // nothing came yet for the last INVITE

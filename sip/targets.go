@@ -68,6 +68,8 @@ func (c *session) policy() *call.Options {
 	var p *call.Options
 	if t := c.callee.trunk; t != nil {
 		p = w.trunkPolicies[t.Name]
+	} else if c.phones {
+		p = w.phonePolicies[c.callee.agent.Name]
 	} else {
 		p = w.agentPolicies[c.callee.agent.Name]
 	}
@@ -81,9 +83,9 @@ var redirects = map[config.Redirect]call.Redirect{
 	config.RedirectFollow: call.RedirectFollow, config.RedirectRefuse: call.RedirectRefuse, config.RedirectRelay: call.RedirectRelay,
 }
 
-// policiesOf are the edge's policy p as each trunk and agent asks for it, by name.
-func policiesOf(p call.Options, s *trunks.Snapshot) (byTrunk, byAgent map[string]*call.Options) {
-	byTrunk, byAgent = map[string]*call.Options{}, map[string]*call.Options{}
+// policiesOf are the edge's policy p as each trunk and agent asks for it, by name. Those of phones are of agents that may register.
+func policiesOf(p call.Options, s *trunks.Snapshot) (byTrunk, byAgent, ofPhones map[string]*call.Options) {
+	byTrunk, byAgent, ofPhones = map[string]*call.Options{}, map[string]*call.Options{}, map[string]*call.Options{}
 	for _, t := range s.Trunks {
 		own := policyWith(p, t.FailoverAfter, t.Redirect)
 		own.Failover = failoverOf(t.FailoverOn)
@@ -91,9 +93,18 @@ func policiesOf(p call.Options, s *trunks.Snapshot) (byTrunk, byAgent map[string
 	}
 	for _, a := range s.Agents {
 		byAgent[a.Name] = policyWith(p, a.FailoverAfter, a.Redirect)
+		if a.AuthUser != "" {
+			own := policyWith(p, a.FailoverAfter, a.Redirect)
+			own.Failover = nextPhone
+			ofPhones[a.Name] = own
+		}
 	}
-	return byTrunk, byAgent
+	return byTrunk, byAgent, ofPhones
 }
+
+// nextPhone takes a call on to the agent's next phone: what one of them says speaks for that one alone, short of a 6xx, which speaks for
+// all of them (RFC 3261 §16.7 and §21.6).
+var nextPhone = failoverOf([]config.Failover{"4xx", "5xx", config.FailoverTimeout})
 
 func policyWith(p call.Options, silence config.Duration, r config.Redirect) *call.Options {
 	p.Silence = silence.D()

@@ -220,7 +220,7 @@ func (c *Call) calleeFailed(at time.Duration, ev Event) {
 	if !c.setup() || ev.Attempt != c.attempt || moves && c.inviteNext(at) {
 		return
 	}
-	if unsent && c.calleeCode != 0 { // a target before this one has spoken, and that says more
+	if c.calleeCode != 0 && (unsent || c.calleeCode/100 == 4) { // a target before this one has spoken, and that says more: RFC 3261 §16.7 step 6
 		c.respondFinal(Action{Code: c.forCaller(c.calleeCode), RetryAfter: seconds(ev.After), Reason: c.calleeReason})
 		c.rejected(at)
 		return
