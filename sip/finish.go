@@ -58,6 +58,7 @@ func (c *session) finish(now time.Time) {
 	c.leaveQueue()
 	c.closeMedia()
 	c.dropDigits()
+	c.replacesNobody()
 	r := c.machine.Record()
 	c.keepRecord(&r)
 	c.bookMinutes(&r)

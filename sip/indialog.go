@@ -68,14 +68,18 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		s.refuse(now, server, r)
 		return
 	}
-	if l.joint.up || c.awaitsOther(side) && (l.left || s.in.Method == wire.BYE) {
-		l.left = l.left || s.in.Method == wire.BYE
+	if l.joint.up {
 		c.receiveFromGone(now, server)
 		return
 	}
 	d := c.dialogOf(side, fork)
 	if d.Accept(s.in.CSeq) != nil {
 		s.refuse(now, server, &admit.Rejection{Status: 500, Reason: "CSeq Out Of Order", Cause: "cseq"})
+		return
+	}
+	if (l.left || s.in.Method == wire.BYE) && c.awaitsOther(side) && c.livesIn(side, fork) {
+		l.left = true
+		c.receiveFromGone(now, server)
 		return
 	}
 	if l.flowOnly || s.proven != nil {
@@ -283,8 +287,13 @@ func (c *session) bye(now time.Time, a call.Action) {
 		}
 	}
 	s.line = wire.AppendBody(tail, "", nil)
-	if c.leg(a.Side).joint.up && (a.Side == call.Caller || a.Fork == c.fork) {
+	l := c.leg(a.Side)
+	if l.joint.up && (a.Side == call.Caller || a.Fork == c.fork) {
 		c.sendToJoint(c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), a.AtHand)
+		return
+	}
+	if l.left && c.livesIn(a.Side, a.Fork) { // its dialog is over already
+		c.then(call.Event{Kind: call.RequestAnswered, Side: a.Side, Method: call.BYE, Fork: a.Fork, Code: 200})
 		return
 	}
 	c.send(now, c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), s.line, maxForwards)

@@ -96,6 +96,10 @@ func (c *session) take(now time.Time, d delivery) {
 	case deliverEvent:
 		switch d.ev.Kind {
 		case call.ReinviteAcked, call.ReinviteCancelled:
+			if t := c.transfer; t != nil && t.kind == targetReplaces && l.left { // nobody is on that side: what the other one says is no matter
+				c.dropTarget(requestTerminated)
+				return
+			}
 			if d.ev.Ref = l.open.ref; l.open.acked {
 				return
 			}
@@ -218,6 +222,17 @@ func (c *session) notReplaced(side call.Side) {
 	if c.leg(side).left && c.machine.State() == call.Connected {
 		c.shard.deliveries = append(c.shard.deliveries, delivery{to: c.token(0), from: c.token(0), kind: deliverRequest, nothing: true,
 			ev: call.Event{Kind: call.Requested, Side: side, Method: call.BYE}, serial: serialNobody, method: wire.BYE})
+	}
+}
+
+// replacesNobody has a call forget one that was to take the place of a side of it, and has ended before it could.
+func (c *session) replacesNobody() {
+	j := c.callee.joint
+	if j.peer == 0 || j.up {
+		return
+	}
+	if first, _ := c.shard.owner(j.peer); first != nil && first.transfer != nil && first.transfer.peer == c.token(0) {
+		first.endTransfer()
 	}
 }
 
