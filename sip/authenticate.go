@@ -127,8 +127,18 @@ func (s *shard) unproven(now time.Time, source netip.Addr, err error) *admit.Rej
 	return r
 }
 
+// logRefusedCredentials tells the operator, and nobody else, which half of them is wrong, at most once a second.
 func (s *shard) logRefusedCredentials(now time.Time, source netip.Addr) {
-	if s.complaint.allow(now) {
-		s.log.Warn("wrong credentials of an agent", "source", source, "method", s.in.Method.String())
+	if !s.complaint.allow(now) {
+		return
 	}
+	user := s.gate.Claimed(&s.in)
+	why := "no agent has this auth_user"
+	if agent := s.edge.snapshot.Load().User(user); agent != nil {
+		why = "they do not fit auth_password of agent " + agent.Name
+	}
+	s.log.Warn("wrong credentials", "source", source, "method", s.in.Method.String(), "user", user[:min(len(user), maxLoggedUser)], "cause", why)
 }
+
+// maxLoggedUser bounds what strangers may write into the log, in bytes.
+const maxLoggedUser = 64

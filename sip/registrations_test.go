@@ -3,6 +3,7 @@ package sip_test
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ type office struct {
 	registrar *registrar.Registrar
 	home      *siptest.Endpoint // where the agent is
 	elsewhere *siptest.Endpoint
+	log       siptest.Log
 	cseq      int
 }
 
@@ -42,7 +44,8 @@ numbers:
 		o := &office{world: newWorld(t), registrar: registrar.New(registrar.Options{})}
 		o.home = o.net.Endpoint("home", transport.UDP, netip.MustParseAddrPort("198.51.100.7:40000"))
 		o.elsewhere = o.net.Endpoint("elsewhere", transport.UDP, netip.MustParseAddrPort("203.0.113.9:41000"))
-		o.run(c, sip.Options{Registrar: o.registrar, Realm: "office", Digests: digests}, func() { play(o) })
+		log := slog.New(slog.NewTextHandler(&o.log, nil))
+		o.run(c, sip.Options{Registrar: o.registrar, Realm: "office", Digests: digests, Log: log}, func() { play(o) })
 	})
 }
 
@@ -407,6 +410,25 @@ func TestNobodyLearnsWhoRegisters_SEC01(t *testing.T) {
 			t.Errorf("a BYE of a stranger: %d", m.Status)
 		}
 	})
+}
+
+// What nobody outside is told stands in the log: which half of the credentials is wrong. A password stands nowhere.
+func TestWrongCredentialsAreLogged(t *testing.T) {
+	for _, test := range []struct{ name, user, want string }{
+		{"a wrong password", "mobile", `user=mobile cause="they do not fit auth_password of agent mobile"`},
+		{"an unknown user", "mobil", `user=mobil cause="no agent has this auth_user"`},
+		{"a line of a stranger", "x\\ny " + strings.Repeat("z", 100), `user="x\\ny ` + strings.Repeat("z", 59) + `" cause=`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inOffice(t, func(o *office) {
+				o.signed("REGISTER", "sip:office", "w1", "Expires: 600\n", o.home, test.user, "guess")
+				log := o.log.String()
+				if !strings.Contains(log, "source=198.51.100.7 method=REGISTER "+test.want) || strings.Contains(log, "guess") || strings.Contains(log, "sesame") {
+					t.Errorf("the log says:\n%s", log)
+				}
+			})
+		})
+	}
 }
 
 // shape is a response without what differs from request to request.

@@ -147,6 +147,21 @@ func (s *Server) sealOf(head []byte, src netip.Addr, seal []byte) []byte {
 // own. Its errors are ErrMissing, ErrStale, ErrRefused and ErrReplay. An unknown
 // user takes the same steps and time as a wrong password.
 func (s *Server) Check(now time.Time, m *wire.Message, src netip.Addr) (username string, err error) {
+	c, some := s.credentials(m)
+	if !some {
+		return "", ErrMissing
+	}
+	return s.check(now, m, src, &c)
+}
+
+// Claimed returns who m says to be, whether it can prove it or not: text of a stranger. It is for logs.
+func (s *Server) Claimed(m *wire.Message) (username string) {
+	c, _ := s.credentials(m)
+	return string(unescape(c.username))
+}
+
+// credentials returns those of m for our realm.
+func (s *Server) credentials(m *wire.Message) (c challenge, some bool) {
 	id := wire.HAuthorization
 	if s.o.Proxy {
 		id = wire.HProxyAuthorization
@@ -154,11 +169,11 @@ func (s *Server) Check(now time.Time, m *wire.Message, src netip.Addr) (username
 	for line := range m.All(id) {
 		for c := range challenges(line) {
 			if string(c.realm) == s.o.Realm {
-				return s.check(now, m, src, &c)
+				return c, true
 			}
 		}
 	}
-	return "", ErrMissing
+	return c, false
 }
 
 func (s *Server) check(now time.Time, m *wire.Message, src netip.Addr, c *challenge) (string, error) {
