@@ -63,7 +63,9 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		return
 	}
 	l := c.leg(side)
-	l.learnFlow(p.Flow)
+	if c.seated(side, fork) {
+		l.learnFlow(p.Flow)
+	}
 	if r := admit.InDialog(&s.in); r != nil {
 		s.refuse(now, server, r)
 		return
@@ -82,7 +84,7 @@ func (s *shard) receiveInDialog(now time.Time, p transport.Packet, from trunks.P
 		c.receiveFromGone(now, server)
 		return
 	}
-	if l.flowOnly || s.proven != nil {
+	if c.seated(side, fork) && (l.flowOnly || s.proven != nil) {
 		c.follow(side, p.Flow)
 	}
 	timer := l.session
@@ -288,11 +290,11 @@ func (c *session) bye(now time.Time, a call.Action) {
 	}
 	s.line = wire.AppendBody(tail, "", nil)
 	l := c.leg(a.Side)
-	if l.joint.up && (a.Side == call.Caller || a.Fork == c.fork) {
+	switch lives := a.Side == call.Caller || a.Fork == c.fork; {
+	case lives && l.joint.up:
 		c.sendToJoint(c.add(pending{method: call.BYE, side: a.Side, fork: a.Fork}), a.AtHand)
 		return
-	}
-	if l.left && c.livesIn(a.Side, a.Fork) { // its dialog is over already
+	case lives && l.left: // its dialog is over already
 		c.then(call.Event{Kind: call.RequestAnswered, Side: a.Side, Method: call.BYE, Fork: a.Fork, Code: 200})
 		return
 	}

@@ -34,13 +34,16 @@ func (s *shard) sendToShard(f transport.Flow, b []byte) {
 
 // moveTo gives a packet to another shard to receive. from is who sent it, as far as it is known.
 func (s *shard) moveTo(shard int, p transport.Packet, from trunks.Principal) {
-	other := s.edge.shards[shard]
+	other, proven := s.edge.shards[shard], s.proven
+	if isLoop(p.Flow) {
+		proven = nil
+	}
 	p.Bytes = bytes.Clone(p.Bytes)
 	other.post(func(now time.Time) {
 		if !wire.Scan(p.Bytes, &other.env) {
 			return
 		}
-		other.at = p.Flow
+		other.at, other.proven = p.Flow, proven
 		if other.env.Request {
 			other.handle(now, p, from)
 		} else {

@@ -237,6 +237,42 @@ func TestCallGoesOnToTheNextPhone(t *testing.T) {
 	}
 }
 
+// A phone that the call has left does not draw the call to itself by what it still says, wherever it says that.
+func TestPhoneThatWasLeftIsNotFollowed_SEC04(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.registerPhone(o.elsewhere, "10.0.0.6")
+		time.Sleep(time.Second)
+		o.registerPhone(o.home, "10.0.0.5")
+		o.call(1, "+15550001234")
+		left := o.wantMethod(o.next(o.home), wire.INVITE)
+		o.reply(o.home, left, 180)
+		if m := o.next(o.carrier); m.Status != 100 && m.Status != 180 {
+			t.Errorf("the caller hears %d", m.Status)
+		}
+		o.reply(o.home, left, 480)
+		invite := o.wantMethod(o.next(o.elsewhere), wire.INVITE)
+		o.accept(o.elsewhere, invite)
+		if status := o.final(o.carrier); status != 200 {
+			t.Fatalf("the call became %d", status)
+		}
+		o.send(o.carrier, o.fromCarrier("ACK", 1, 1, numberAnswer))
+		o.wantMethod(o.next(o.elsewhere), wire.ACK)
+
+		o.wantMethod(o.next(o.home), wire.ACK)
+		o.send(o.home, o.inside(left, "INFO", "late1", "", ""))
+		proof := credentials(t, o.next(o.home), "INFO", "sip:"+o.at.String(), "mobile", "open sesame")
+		o.send(o.home, o.inside(left, "INFO", "late2", proof, ""))
+		if m := o.next(o.home); m.Status != 481 {
+			t.Errorf("an INFO of the phone that was left: %d", m.Status)
+		}
+		o.send(o.carrier, o.fromCarrier("BYE", 1, 2, ""))
+		o.reply(o.elsewhere, o.wantMethod(o.next(o.elsewhere), wire.BYE), 200)
+		if status := o.final(o.carrier); status != 200 {
+			t.Errorf("the BYE: %d", status)
+		}
+	})
+}
+
 // A phone that was switched off stays registered until its time is up: only the first call waits for it.
 func TestPhoneThatIsGoneComesLast(t *testing.T) {
 	inOffice(t, func(o *office) {

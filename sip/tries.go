@@ -109,6 +109,13 @@ func (c *session) seatOf(side call.Side, fork uint8) seat {
 	return seat{l.flow, l.flowOnly, l.trunk}
 }
 
+// seated reports whether a side's flow is that of the dialog with it and fork: it is neither of an attempt that was left nor of a fork that was
+// not chosen.
+func (c *session) seated(side call.Side, fork uint8) bool {
+	chosen, answered := c.machine.Chosen()
+	return side == call.Caller || c.strayTry(side, fork) == nil && (!answered || fork == chosen)
+}
+
 // strayTry returns the try that a fork of the callee belongs to when that is not
 // the last one; nil for all other dialogs.
 func (c *session) strayTry(side call.Side, fork uint8) *try {
