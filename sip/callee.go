@@ -271,8 +271,9 @@ func (c *session) inviteUnsent(attempt uint8, err error) {
 		return
 	}
 	c.shard.count.drop(dropUnsent)
-	c.triedWith(attempt, 0, call.CauseTransport)
-	c.then(call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: call.CauseTransport})
+	why := c.unreached(call.CauseTransport)
+	c.triedWith(attempt, 0, why)
+	c.then(call.Event{Kind: call.CalleeFailed, Attempt: attempt, Cause: why})
 }
 
 // contactTarget follows a redirection, but only to where the callee side is

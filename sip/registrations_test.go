@@ -273,6 +273,22 @@ func TestPhoneThatWasLeftIsNotFollowed_SEC04(t *testing.T) {
 	})
 }
 
+// A phone that went without saying so is not there; that is no failure of the edge, for which a carrier would pass the edge over.
+func TestPhoneThatIsGoneIsNotThere(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.registerPhone(o.home, "10.0.0.5")
+		o.home.Refuse()
+		o.call(1, "+15550001234")
+		if status := o.final(o.carrier); status != 480 {
+			t.Errorf("the caller hears %d", status)
+		}
+		time.Sleep(time.Second)
+		if r := o.records; len(r) != 1 || r[0].Outcome != "no_answer" || r[0].Reason != "gone" {
+			t.Errorf("records %+v", r)
+		}
+	})
+}
+
 // A phone that was switched off stays registered until its time is up: only the first call waits for it.
 func TestPhoneThatIsGoneComesLast(t *testing.T) {
 	inOffice(t, func(o *office) {

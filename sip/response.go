@@ -43,11 +43,21 @@ func (u clientUser) Failed(now time.Time, client transaction.Client, f transacti
 	case purpose&purposeInvite != 0 && f == transaction.TransportError && c.backToUDP(now, uint8(purpose)):
 	case purpose&purposeInvite != 0:
 		c.targetFailed(now, uint8(purpose), f)
-		c.triedWith(uint8(purpose), 0, causeOf(f))
-		c.step(now, call.Event{Kind: call.CalleeFailed, Attempt: uint8(purpose), Cause: causeOf(f)})
+		why := c.unreached(causeOf(f))
+		c.triedWith(uint8(purpose), 0, why)
+		c.step(now, call.Event{Kind: call.CalleeFailed, Attempt: uint8(purpose), Cause: why})
 	default:
 		c.requestFailed(now, purpose, f)
 	}
+}
+
+// unreached is why the target at hand was not reached. A phone that is not where its agent has registered is no failure of the edge: its
+// 503 would make carriers pass the edge over.
+func (c *session) unreached(why call.Cause) call.Cause {
+	if why == call.CauseTransport && c.callee.agent != nil && c.callee.flowOnly {
+		return call.CauseGone
+	}
+	return why
 }
 
 func causeOf(f transaction.Failure) call.Cause {

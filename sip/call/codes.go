@@ -86,7 +86,7 @@ func OutcomeOfCause(why Cause) Outcome {
 	switch why {
 	case CauseNoResponse:
 		return TimedOut
-	case CauseUnregistered:
+	case CauseUnregistered, CauseGone:
 		return NoAnswer
 	case CauseTransport, CauseUnresolved:
 		return CarrierError

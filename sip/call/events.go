@@ -34,7 +34,7 @@ const (
 	// Targets (3xx: contacts that may be tried and were not tried yet).
 	CalleeRejected
 	// CalleeFailed: our INVITE ended without a final response. Attempt.
-	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write),
+	// Cause: CauseNoResponse (Timer B), CauseTransport (ICMP, connect, write), CauseGone (the same, of a phone),
 	// CauseRingTimeout (Timer C; the layer has sent the CANCEL and the attempt is still open until
 	// its final response or another CalleeFailed), CauseThrottled or CauseLimit (never sent, and the
 	// first of them ends the call unless Targets says it may go elsewhere; After = Retry-After), CauseUnresolved (never sent: no address, no socket, no target of that number), CauseUnregistered (never sent: an agent that is nowhere).

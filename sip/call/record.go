@@ -49,6 +49,7 @@ const (
 	CauseNoRoute            // no number, agent or trunk fits
 	CauseUnresolved         // the target's name has no address
 	CauseUnregistered       // the agent is registered nowhere and has no other address
+	CauseGone               // the agent has registered, but nothing can be sent there any more
 	CauseLimit              // concurrent calls
 	CauseThrottled          // calls per second
 	CauseOverload           // the edge is overloaded
@@ -58,7 +59,7 @@ const (
 
 var causeNames = [...]string{"none", "bye", "cancel", "rejected", "auth", "ring_timeout", "expired", "no_response", "transport",
 	"bad_answer", "media", "ack_timeout", "dialog_lost", "session", "media_timeout", "max_duration", "toll_spent", "drain", "api", "no_route", "unresolved",
-	"unregistered", "limit", "throttled", "overload", "forbidden", "panic"}
+	"unregistered", "gone", "limit", "throttled", "overload", "forbidden", "panic"}
 
 func (c Cause) String() string { return name(causeNames[:], uint8(c)) }
 

@@ -326,7 +326,7 @@ func (w *world) inviteAnswered(attempt uint8) {
 	switch w.pick(12) {
 	case 0: // dead
 	case 1:
-		w.later(Event{Kind: CalleeFailed, Attempt: attempt, Cause: []Cause{CauseNoResponse, CauseTransport, CauseThrottled, CauseUnresolved, CauseUnregistered}[w.pick(5)]})
+		w.later(Event{Kind: CalleeFailed, Attempt: attempt, Cause: []Cause{CauseNoResponse, CauseTransport, CauseThrottled, CauseUnresolved, CauseUnregistered, CauseGone}[w.pick(6)]})
 	case 2:
 		w.later(provisional, Event{Kind: CalleeFailed, Attempt: attempt, Cause: CauseRingTimeout}, Event{Kind: CalleeRejected, Attempt: attempt, Code: 487})
 	case 3:
