@@ -19,7 +19,7 @@ import (
 // comes of it; a place that is silent stays registered until that expires. Its methods may be called concurrently.
 type KeepAlive struct {
 	engine   Sender
-	bindings func(now time.Time) []registrar.Binding
+	bindings func(now time.Time, turn int) []registrar.Binding // of a group, 0 to registrar.Turns-1
 	interval time.Duration
 	tag      string
 
@@ -38,11 +38,8 @@ type Sender interface {
 // patience with a place that does not answer: Timer F. Three copies are enough to open a NAT again.
 const patience = 2 * time.Second
 
-// emptyWait is for how long nobody may be there before it is looked again.
-const emptyWait = time.Second
-
-// NewKeepAlive begins to keep bindings alive until Close; those are asked for once an interval. With an interval of 0 nothing is sent.
-func NewKeepAlive(e Sender, bindings func(now time.Time) []registrar.Binding, interval time.Duration) *KeepAlive {
+// NewKeepAlive begins to keep bindings alive until Close; each group of them is asked for once an interval. With an interval of 0 nothing is sent.
+func NewKeepAlive(e Sender, bindings func(now time.Time, turn int) []registrar.Binding, interval time.Duration) *KeepAlive {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &KeepAlive{engine: e, bindings: bindings, interval: interval, tag: token(), cancel: cancel}
 	if interval > 0 {
@@ -58,27 +55,30 @@ func (k *KeepAlive) Close() {
 }
 
 func (k *KeepAlive) run(ctx context.Context) {
-	next := time.NewTimer(emptyWait)
-	defer next.Stop()
-	var due []registrar.Binding
-	gap := emptyWait
-	for {
-		select {
-		case <-ctx.Done():
+	step := k.interval / registrar.Turns
+	look := time.NewTicker(step)
+	defer look.Stop()
+	for turn := 0; ; turn = (turn + 1) % registrar.Turns {
+		if !until(ctx, look.C) {
 			return
-		case <-next.C:
 		}
-		if len(due) == 0 {
-			due = k.bindings(time.Now())
-			gap = k.interval / time.Duration(max(len(due), 1))
+		due := k.bindings(time.Now(), turn)
+		for i := range due {
+			if i > 0 && !until(ctx, time.After(step/time.Duration(len(due)))) {
+				return
+			}
+			k.send(ctx, due[i])
 		}
-		if len(due) == 0 {
-			next.Reset(emptyWait)
-			continue
-		}
-		k.send(ctx, due[0])
-		due = due[1:]
-		next.Reset(gap)
+	}
+}
+
+// until waits and reports whether it is still to go on.
+func until(ctx context.Context, c <-chan time.Time) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-c:
+		return true
 	}
 }
 

@@ -56,6 +56,7 @@ func (r *Registrar) Restore(now time.Time, kept map[string][]Kept, may func(agen
 			}
 			b := k.Binding
 			b.key = k.Key
+			b.place()
 			if latest := now.Add(r.o.MaxExpires); b.Expires.After(latest) {
 				b.Expires = latest
 			}

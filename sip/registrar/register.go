@@ -144,6 +144,7 @@ func (r *Registrar) read(now time.Time, m *wire.Message, f transport.Flow) (q re
 		} else {
 			c.key = keyOf(&uri)
 		}
+		c.place()
 		if c.expires > 0 && c.expires < r.o.MinExpires {
 			return q, &Answer{Status: 423, MinExpires: r.o.MinExpires}
 		}

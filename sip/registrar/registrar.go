@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"cmp"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,7 +34,9 @@ type Binding struct {
 	Instance string // +sip.instance (RFC 5626 §4.1); empty: none
 	Agent    string // User-Agent of the device, at most 64 bytes
 
-	key string // what makes it the same binding when it comes again
+	key        string // what makes it the same binding when it comes again
+	translated bool   // a NAT stands between
+	turn       int    // its group
 }
 
 // Registrar keeps the bindings of all agents, by name. Its methods may be called concurrently.
@@ -70,20 +73,31 @@ func (r *Registrar) Count(agent string, now time.Time) int {
 	return len(r.live(agent, now))
 }
 
-// Translated returns every binding over UDP that names another place than its REGISTER came from, in no order: a NAT stands between, which
-// lets in only what it has lately let out.
-func (r *Registrar) Translated(now time.Time) (translated []Binding) {
+// Turns is how many groups of about the same size the bindings are in.
+const Turns = 30
+
+// Translated returns the bindings of one group, 0 to Turns-1, that are over UDP and name another place than their REGISTER came from, in no
+// order: a NAT stands between, which lets in only what it has lately let out. A binding stays in its group when it comes again.
+func (r *Registrar) Translated(now time.Time, turn int) (translated []Binding) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for agent := range r.agents {
 		for _, b := range r.live(agent, now) {
-			if b.Flow.Proto == transport.UDP && !b.AtHome() {
+			if b.translated && b.turn == turn {
 				translated = append(translated, b)
 			}
 		}
 	}
 	return translated
 }
+
+// place finds out once what Translated asks of each binding again and again.
+func (b *Binding) place() {
+	b.translated = b.Flow.Proto == transport.UDP && !b.AtHome()
+	b.turn = int(maphash.String(turnSeed, b.key) % Turns)
+}
+
+var turnSeed = maphash.MakeSeed()
 
 // AtHome tells whether the binding names the place that its REGISTER came from; if not, a NAT or a proxy stands between.
 func (b *Binding) AtHome() bool {

@@ -239,13 +239,62 @@ func TestTranslated(t *testing.T) {
 	} {
 		agent := fmt.Sprint("agent", i)
 		r.Register(now, agent, message(t, agent, 1, "Contact: <"+test.contact+">\nExpires: 60\n"), test.flow)
-		if got := r.Translated(now); len(got) == 1 != test.translated || test.translated && got[0].URI != test.contact {
+		if got := translated(r, now); len(got) == 1 != test.translated || test.translated && got[0].URI != test.contact {
 			t.Errorf("%s over %v: %+v", test.contact, test.flow, got)
 		}
 		r.Forget(func(string) bool { return false })
 	}
 	r.Register(now, "app", message(t, "c", 1, "Contact: <sip:a@10.0.0.5>\nExpires: 60\n"), flow)
-	if got := r.Translated(now.Add(time.Minute)); len(got) != 0 {
+	if got := translated(r, now.Add(time.Minute)); len(got) != 0 {
 		t.Errorf("it has expired: %+v", got)
+	}
+}
+
+// translated is Translated of every group, in which each binding is once.
+func translated(r *Registrar, now time.Time) (all []Binding) {
+	for turn := range Turns {
+		all = append(all, r.Translated(now, turn)...)
+	}
+	return all
+}
+
+// Each group has its part of many bindings, and one that comes again, or was kept, is in the group that it was in.
+func TestTranslatedInTurns(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := New(Options{})
+	register := func(i, seq int) {
+		agent := fmt.Sprint("agent", i)
+		r.Register(now, agent, message(t, agent, seq, fmt.Sprintf("Contact: <sip:%d@10.0.0.5>\nExpires: 60\n", i)), flow)
+	}
+	turns := map[string]int{}
+	for i := range 3000 {
+		register(i, 1)
+	}
+	for turn := range Turns {
+		group := r.Translated(now, turn)
+		if len(group) < 50 || len(group) > 150 {
+			t.Errorf("group %d has %d", turn, len(group))
+		}
+		for _, b := range group {
+			turns[b.URI] = turn
+		}
+	}
+	kept := New(Options{})
+	all := map[string][]Kept{}
+	for i := range 100 {
+		register(i, 2)
+		agent := fmt.Sprint("agent", i)
+		b := r.Bindings(agent, now)[0]
+		all[agent] = []Kept{{b, b.key}}
+	}
+	kept.Restore(now, all, func(string) bool { return true })
+	for _, r := range []*Registrar{r, kept} {
+		for turn := range Turns {
+			for _, b := range r.Translated(now, turn) {
+				if turns[b.URI] != turn {
+					t.Errorf("%s was in group %d and is in %d", b.URI, turns[b.URI], turn)
+				}
+			}
+		}
 	}
 }
