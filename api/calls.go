@@ -124,7 +124,7 @@ func orDash(s string) string {
 func (s *Server) explainCall(w http.ResponseWriter, r *http.Request) {
 	callID := r.URL.Query().Get("call_id")
 	if callID == "" {
-		http.Error(w, "call_id: the SIP Call-ID of a call is required", http.StatusBadRequest)
+		http.Error(w, "call_id: the SIP Call-ID of a call, or its id, is required", http.StatusBadRequest)
 		return
 	}
 	story, err := s.options.Calls.Explain(r.Context(), callID)
@@ -133,7 +133,7 @@ func (s *Server) explainCall(w http.ResponseWriter, r *http.Request) {
 		s.options.Log.Error("a call cannot be explained", "error", err)
 		http.Error(w, "the call cannot be explained", http.StatusInternalServerError)
 	case story == "":
-		http.Error(w, "no call with this Call-ID is running or recorded", http.StatusNotFound)
+		http.Error(w, "no call with this Call-ID or id is running or recorded", http.StatusNotFound)
 	default:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte(story))

@@ -70,7 +70,7 @@ func (c *session) told() LiveCall {
 	return l
 }
 
-// ByCallID returns the calls that have not ended and have that SIP Call-ID on either side.
+// ByCallID returns the calls that have not ended and have that SIP Call-ID on either side, or our own id.
 func (e *Edge) ByCallID(ctx context.Context, callID string) ([]LiveCall, error) {
 	var all []LiveCall
 	for _, s := range e.shards {
@@ -85,7 +85,7 @@ func (e *Edge) ByCallID(ctx context.Context, callID string) ([]LiveCall, error) 
 
 func (s *shard) callsWith(callID string) (found []LiveCall) {
 	for _, c := range s.sessions {
-		if c != nil && !c.finished && (string(c.caller.dialog.CallID) == callID || string(c.callee.dialog.CallID) == callID) {
+		if c != nil && !c.finished && (string(c.caller.dialog.CallID) == callID || string(c.callee.dialog.CallID) == callID || string(c.id[:]) == callID) {
 			found = append(found, c.told())
 		}
 	}

@@ -56,11 +56,11 @@ func (r *Records) ByID(ctx context.Context, id string) (Stored, error) {
 	return found[0], nil
 }
 
-// ByCallID returns up to limit records with that SIP Call-ID on either side, newest first. There is no index over random
+// ByCallID returns up to limit records with that SIP Call-ID on either side, or our own id, newest first. There is no index over random
 // ids, which would cost five times the rest of a record: it reads the file backwards until limit is reached or ctx ends,
 // some million records per second.
 func (r *Records) ByCallID(ctx context.Context, callID string, limit int) ([]Stored, error) {
-	return r.query(ctx, "WHERE caller_call_id = ?1 OR callee_call_id = ?1 ORDER BY seq DESC LIMIT ?2", callID, limit)
+	return r.query(ctx, "WHERE caller_call_id = ?1 OR callee_call_id = ?1 OR id = ?1 ORDER BY seq DESC LIMIT ?2", callID, limit)
 }
 
 func (r *Records) query(ctx context.Context, where string, args ...any) (_ []Stored, err error) {

@@ -16,7 +16,7 @@ import (
 	"trunkline/trunks"
 )
 
-// Explain tells the story of each call with that SIP Call-ID on either side: who called whom, what was tried, how it ended and why
+// Explain tells the story of each call with that SIP Call-ID on either side, or our own id, which logs show: who called whom, what was tried, how it ended and why
 // it was refused, with its messages while they are remembered. It is empty when nobody knows such a call.
 func (c calls) Explain(ctx context.Context, callID string) (string, error) {
 	var b strings.Builder
@@ -158,4 +158,4 @@ func askDaemon(ctx context.Context, url string) (string, error) {
 // storyLimit: the records are read backwards until the call is found.
 const storyLimit = 30 * time.Second
 
-var errNoSuchCall = errors.New("no call with this Call-ID is running or recorded")
+var errNoSuchCall = errors.New("no call with this Call-ID or id is running or recorded")

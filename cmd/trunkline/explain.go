@@ -61,7 +61,7 @@ func newExplain() *cobra.Command {
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().StringVar(&callID, "call-id", "", "SIP Call-ID of a call, on either side")
+	cmd.Flags().StringVar(&callID, "call-id", "", "SIP Call-ID of a call, on either side, or its id as logs and /debug/calls show it")
 	cmd.Flags().StringVar(&url, "url", "", "ask the daemon at this URL instead of the configuration's, with --call-id")
 	cmd.Flags().StringVar(&invite, "invite", "", "file with the INVITE as it was on the wire or in a trace; - for standard input")
 	cmd.Flags().StringVar(&source, "source", "", "address it came from, IP:PORT")

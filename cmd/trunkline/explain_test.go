@@ -32,7 +32,15 @@ func TestExplainByCallID(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "inbound, connected since") || !strings.Contains(out, "agent app, trunk carrier") {
 		t.Errorf("status %d of the call that is up:\n%s", status, out)
 	}
+	id := strings.Fields(strings.ReplaceAll(out, ",", ""))[1]
+	if status, byID, talk := command(t, "explain", "--call-id", id, "--config", e.file); status != 0 || !strings.Contains(byID, id+", inbound, connected since") {
+		t.Errorf("status %d of the call that is up, by its id %s: %s%s", status, id, byID, talk)
+	}
 	live.hangUp(e)
+	within(t, 10*time.Second, "the call that was up is recorded, and known by its id", func() bool {
+		status, out, _ = command(t, "explain", "--call-id", id, "--config", e.file)
+		return status == 0 && strings.Contains(out, "outcome  answered")
+	})
 
 	if status, out, talk := command(t, "explain", "--call-id", "call-unknown", "--config", e.file); status != 3 || out != "" || !strings.Contains(talk, "no call with this Call-ID") {
 		t.Errorf("status %d of no call: %s%s", status, out, talk)
