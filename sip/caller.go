@@ -108,7 +108,7 @@ func (c *session) sit(now time.Time) *trunks.Refusal {
 	c.onAgent = true
 	if c.direction == trunks.OutboundCall {
 		c.caller.agent = c.route.Agent
-		c.caller.flowOnly = c.route.Agent.AuthUser != "" && !c.shard.edge.snapshot.Load().Source(c.caller.flow.Proto.String(), c.caller.flow.Remote).Known()
+		c.caller.flowOnly = c.shard.anywhere(c.route.Agent, c.caller.flow)
 		if !c.emergency {
 			if r := c.route.Agent.Spend(now); r != nil {
 				return r
@@ -193,6 +193,11 @@ func Outbound(s *trunks.Snapshot, a *trunks.Agent, m *wire.Message, emergency bo
 		}
 	}
 	return route, nil, refusal
+}
+
+// anywhere reports whether an agent, known by digest, speaks from where nobody is listed: nothing but the flow need lead there.
+func (s *shard) anywhere(a *trunks.Agent, f transport.Flow) bool {
+	return a.AuthUser != "" && !s.edge.snapshot.Load().Source(f.Proto.String(), f.Remote).Known()
 }
 
 // refused ends a call that we do not take: the machine answers and records.

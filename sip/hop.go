@@ -43,12 +43,12 @@ type parked struct {
 // remote target (RFC 3261 §12.2.1.1). On a stream the connection of the dialog is
 // used while it is open, and the address is dialled when it is not (RFC 5923). f is
 // where the side's messages come from, and the last resort: behind a NAT it is the
-// only way (RFC 5626 §5.3). When the hop is a name that must be looked up, query is
+// only way (RFC 5626 §5.3), and for an agent known by digest over UDP. When the hop is a name that must be looked up, query is
 // what for.
 func (s *shard) nextHop(now time.Time, at seat, d *dialog.Dialog) (to transport.Flow, query resolve.Query, known bool) {
 	f := at.flow
 	u, err := wire.ParseURI(d.NextHop())
-	if err != nil || at.flowOnly || isLoop(f) {
+	if err != nil || at.flowOnly && !f.Proto.Reliable() || isLoop(f) {
 		return f, query, true
 	}
 	if addr, ok := numericHostNear(u, f.Remote.Addr()); ok {
@@ -57,7 +57,7 @@ func (s *shard) nextHop(now time.Time, at seat, d *dialog.Dialog) (to transport.
 		}
 		return f, query, true
 	}
-	if s.edge.options.Resolver == nil || len(u.Host) == 0 {
+	if s.edge.options.Resolver == nil || len(u.Host) == 0 || at.flowOnly {
 		return f, query, true
 	}
 	query = queryOf(u, transportOf(f.Proto))

@@ -289,6 +289,52 @@ func TestPhoneThatIsGoneIsNotThere(t *testing.T) {
 	})
 }
 
+// An agent that takes over a call is reached where it speaks from, too, whatever its Contact says.
+func TestAgentTakesOver_AUTH08(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.registerPhone(o.home, "10.0.0.5")
+		o.call(1, "+15550001234")
+		invite := o.wantMethod(o.next(o.home), wire.INVITE)
+		o.accept(o.home, invite)
+		if status := o.final(o.carrier); status != 200 {
+			t.Fatalf("the call became %d", status)
+		}
+		o.send(o.carrier, o.fromCarrier("ACK", 1, 1, numberAnswer))
+		o.wantMethod(o.next(o.home), wire.ACK)
+
+		uri := "sip:+15550001234@office"
+		lines := fmt.Sprintf("Replaces: %s;to-tag=%s;from-tag=theirs\n", invite.CallID, invite.From.Tag)
+		write := func(branch, lines string) string {
+			m := o.request("INVITE", uri, branch, "over", o.elsewhere, lines+"Content-Type: application/sdp\n")
+			m = strings.ReplaceAll(m, "10.0.0.5", "192.0.2.77")
+			return strings.Replace(m, "Content-Length: 0\n\n", fmt.Sprintf("Content-Length: %d\n\n", len(agentOffer))+strings.ReplaceAll(agentOffer, "\r\n", "\n"), 1)
+		}
+		o.send(o.elsewhere, write("over1", lines))
+		o.send(o.elsewhere, write("over2", lines+credentials(t, o.next(o.elsewhere), "INVITE", uri, "mobile", "open sesame")))
+		o.answer(o.carrier, o.wantMethod(o.next(o.carrier), wire.INVITE), 200, numberAnswer)
+		o.wantMethod(o.next(o.carrier), wire.ACK)
+		if status := o.final(o.elsewhere); status != 200 {
+			t.Fatalf("the call that takes over became %d", status)
+		}
+		o.reply(o.home, o.wantMethod(o.next(o.home), wire.BYE), 200)
+		o.send(o.carrier, o.fromCarrier("BYE", 1, 2, ""))
+		if status := o.final(o.carrier); status != 200 {
+			t.Errorf("the BYE: %d", status)
+		}
+		time.Sleep(40 * time.Second) // no ACK came, so that the BYE to who took over waits for its time
+		for {
+			m := o.next(o.elsewhere)
+			if m.Method == wire.BYE {
+				o.reply(o.elsewhere, m, 200)
+				break
+			}
+			if m.Status != 200 {
+				t.Fatalf("who took over gets\n%s", m.Bytes)
+			}
+		}
+	})
+}
+
 // A phone that was switched off stays registered until its time is up: only the first call waits for it.
 func TestPhoneThatIsGoneComesLast(t *testing.T) {
 	inOffice(t, func(o *office) {

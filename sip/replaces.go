@@ -61,6 +61,7 @@ func (c *session) startReplacing(now time.Time, p transport.Packet, server trans
 	called, number := admit.Numbers(&s.in, true)
 	c.begin(p, server, found{direction: first.direction, from: caller.trunk, called: called, number: number})
 	c.caller.trunk, c.caller.agent, c.caller.session = caller.trunk, caller.agent, timer
+	c.caller.flowOnly = caller.agent != nil && s.anywhere(caller.agent, p.Flow)
 	c.caller.learnAllow(&s.in)
 	c.route = first.route
 	c.callee.joint = joint{peer: first.token(0), side: side}
