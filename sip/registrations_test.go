@@ -165,6 +165,36 @@ func TestOriginateToWhereTheAgentRegistered(t *testing.T) {
 	})
 }
 
+// It goes on to the agent's next telephone, and one that answers although the call was given up meanwhile gets its ACK and BYE.
+func TestOriginationIsGivenUp(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.registerPhone(o.elsewhere, "10.0.0.6")
+		time.Sleep(time.Second)
+		o.registerPhone(o.home, "10.0.0.5")
+		id, err := o.edge.Originate(o.t.Context(), sip.Origination{Agent: "mobile", From: "+15550001234", To: "+493012345"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.reply(o.home, o.wantMethod(o.next(o.home), wire.INVITE), 480)
+		o.wantMethod(o.next(o.home), wire.ACK)
+		invite := o.wantMethod(o.next(o.elsewhere), wire.INVITE)
+		o.reply(o.elsewhere, invite, 180)
+		time.Sleep(time.Second)
+		if found, err := o.edge.HangUp(o.t.Context(), id); !found || err != nil {
+			t.Errorf("hang up: %v %v", found, err)
+		}
+		cancel := o.wantMethod(o.next(o.elsewhere), wire.CANCEL)
+		o.accept(o.elsewhere, invite)
+		o.reply(o.elsewhere, cancel, 200)
+		o.wantMethod(o.next(o.elsewhere), wire.ACK)
+		o.reply(o.elsewhere, o.wantMethod(o.next(o.elsewhere), wire.BYE), 200)
+		time.Sleep(2 * time.Minute)
+		if r := o.records; len(r) != 1 || r[0].Outcome == "answered" || o.edge.Calls() != 0 {
+			t.Errorf("records %+v, %d calls", r, o.edge.Calls())
+		}
+	})
+}
+
 // An agent that is nowhere registered and has no destination cannot be called, and the record says so.
 func TestOriginateToWhoIsNotRegistered(t *testing.T) {
 	inOffice(t, func(o *office) {

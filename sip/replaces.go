@@ -1,12 +1,14 @@
 package sip
 
 import (
+	"bytes"
 	"time"
 
 	"trunkline/config"
 	"trunkline/sip/admit"
 	"trunkline/sip/call"
 	"trunkline/sip/dialog"
+	"trunkline/sip/rewrite"
 	"trunkline/sip/transaction"
 	"trunkline/sip/transport"
 	"trunkline/sip/wire"
@@ -60,6 +62,9 @@ func (c *session) startReplacing(now time.Time, p transport.Packet, server trans
 	s := c.shard
 	called, number := admit.Numbers(&s.in, true)
 	c.begin(p, server, found{direction: first.direction, from: caller.trunk, called: called, number: number})
+	if caller.agent != nil && !rewrite.IsNumber(number) {
+		c.number = bytes.Clone(first.ownNumber()) // what it calls from, if it transfers
+	}
 	c.caller.trunk, c.caller.agent, c.caller.session = caller.trunk, caller.agent, timer
 	c.caller.flowOnly = caller.agent != nil && s.anywhere(caller.agent, p.Flow)
 	c.caller.learnAllow(&s.in)
