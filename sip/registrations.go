@@ -50,6 +50,9 @@ func (s *shard) register(now time.Time, server transaction.Server, agent *trunks
 	s.out = wire.AppendBody(b, "", nil)
 	s.respond(now, server, a.Status, s.out)
 	s.log.Debug("agent registers", "agent", agent.Name, "status", a.Status, "contacts", len(a.Bindings))
+	if a.Status == 403 && s.complaint.allow(now) {
+		s.log.Warn("agent may not register here, too", "agent", agent.Name, "source", source, "cause", "it is registered at sip.registrar.contacts places")
+	}
 }
 
 // findBindings looks up where an agent that is to be called has registered. Places that have failed lately come last: a phone that was

@@ -559,6 +559,24 @@ func TestWrongCredentialsAreLogged(t *testing.T) {
 	}
 }
 
+// A phone that always comes back from another port uses up the places of its agent: it is refused, and the log says why.
+func TestTooManyPhonesAreLogged(t *testing.T) {
+	inOffice(t, func(o *office) {
+		for n := range 10 {
+			o.registerPhone(o.home, fmt.Sprint("10.0.1.", n))
+		}
+		if strings.Contains(o.log.String(), "level=WARN") {
+			t.Errorf("the log complains too early:\n%s", o.log.String())
+		}
+		if m := o.signed("REGISTER", "sip:office", "reg1", "Expires: 600\n", o.home, "mobile", "open sesame"); m.Status != 403 {
+			t.Errorf("the eleventh phone gets %d", m.Status)
+		}
+		if log := o.log.String(); !strings.Contains(log, `agent=mobile source=198.51.100.7 cause="it is registered at sip.registrar.contacts places"`) {
+			t.Errorf("the log says:\n%s", log)
+		}
+	})
+}
+
 // shape is a response without what differs from request to request.
 func shape(m *wire.Message) string {
 	var names []string
