@@ -278,6 +278,45 @@ func TestPanicWhileThePanickedCallEnds(t *testing.T) {
 	})
 }
 
+// A call that was to take over another one, and panics twice, leaves that one as it was.
+func TestPanicOfWhoTakesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.app = w.net.Endpoint("app", transport.UDP, netip.MustParseAddrPort("192.0.2.30:5080"))
+		at := netip.MustParseAddrPort("192.0.2.30:5090")
+		phone := w.net.Endpoint("phone", transport.UDP, at)
+		broken := &brokenNetwork{Network: w.net, to: at}
+		w.run(worldConfig(t, "{}"), sip.Options{Network: broken}, func() {
+			o := &office{world: w}
+			w.call(1, "+15550001234")
+			invite := w.next(w.app)
+			w.answer(w.app, invite, 200, agentOffer)
+			if got := w.final(w.carrier); got != 200 {
+				t.Fatalf("the caller hears %d", got)
+			}
+			w.send(w.carrier, o.fromCarrier("ACK", 1, 1, numberAnswer))
+			o.wantMethod(w.next(w.app), wire.ACK)
+			broken.n = 2
+			w.send(phone, fmt.Sprintf("INVITE sip:+15550001234@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.30:5090;branch=z9hG4bKover;rport\nMax-Forwards: 70\n"+
+				"From: <sip:+15550001234@192.0.2.30>;tag=over\nTo: <sip:+15550001234@192.0.2.1>\nCall-ID: over\nCSeq: 1 INVITE\nContact: <sip:192.0.2.30:5090>\n"+
+				"Replaces: %s;to-tag=%s;from-tag=theirs\nContent-Type: application/sdp\nContent-Length: %d\n\n", invite.CallID, invite.From.Tag, len(agentOffer))+strings.ReplaceAll(agentOffer, "\r\n", "\n"))
+			time.Sleep(time.Second)
+			if broken.n != 0 {
+				t.Errorf("%d panics are left", broken.n)
+			}
+			w.send(w.app, o.inside(invite, "BYE", "bye", "", ""))
+			if m := w.next(w.app); m.Status != 200 {
+				t.Errorf("the BYE: %d", m.Status)
+			}
+			for {
+				if m := w.next(w.carrier); m.Method == wire.BYE {
+					break
+				}
+			}
+		})
+	})
+}
+
 // TRN-08: the keep-alives of a trunk are those of the connections to it, and a reload that leaves them alone keeps the
 // connections.
 func TestKeepAliveOfATrunk(t *testing.T) {

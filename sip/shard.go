@@ -276,6 +276,7 @@ func (s *shard) abandon(now time.Time, c *session) {
 		func() { c.leaveQueue() },
 		func() { c.leaveJoints() },
 		func() { c.dropTarget(0) },
+		c.replacesNobody,
 		c.dropBridge,
 		c.giveTrunkBack, c.giveAgentBack,
 		func() { c.keepRecord(&r) },
