@@ -147,7 +147,7 @@ func (c *session) originResponse(now time.Time, m *wire.Message) {
 		c.origin.waiting = false
 		c.shard.endOrphan(now, m)
 		c.originFailed(now, 488, call.CauseMedia)
-	case m.Status == 486 || m.Status >= 600 || m.Status == 487:
+	case m.Status >= 600 || (m.Status == 486 || m.Status == 487) && len(c.bound) == 0: // else another of its telephones may take it
 		c.originFailed(now, uint16(m.Status), call.CauseRejected)
 	default:
 		c.inviteAgent(now)

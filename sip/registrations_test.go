@@ -195,6 +195,25 @@ func TestOriginationIsGivenUp(t *testing.T) {
 	})
 }
 
+// A call that is asked for goes on to the agent's other telephone when the first is busy.
+func TestOriginateGoesOnToTheNextPhone(t *testing.T) {
+	inOffice(t, func(o *office) {
+		o.registerPhone(o.elsewhere, "10.0.0.6")
+		time.Sleep(time.Second)
+		o.registerPhone(o.home, "10.0.0.5")
+		if _, err := o.edge.Originate(o.t.Context(), sip.Origination{Agent: "mobile", From: "+15550001234", To: "+493012345"}); err != nil {
+			t.Fatal(err)
+		}
+		o.reply(o.home, o.wantMethod(o.next(o.home), wire.INVITE), 486)
+		o.wantMethod(o.next(o.home), wire.ACK)
+		o.reply(o.elsewhere, o.wantMethod(o.next(o.elsewhere), wire.INVITE), 486)
+		time.Sleep(2 * time.Minute)
+		if r := o.records; len(r) != 1 || r[0].Code != 486 {
+			t.Errorf("records %+v", r)
+		}
+	})
+}
+
 // An agent that is nowhere registered and has no destination cannot be called, and the record says so.
 func TestOriginateToWhoIsNotRegistered(t *testing.T) {
 	inOffice(t, func(o *office) {

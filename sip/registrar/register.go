@@ -149,7 +149,7 @@ func (r *Registrar) read(now time.Time, m *wire.Message, f transport.Flow) (q re
 			return q, &Answer{Status: 423, MinExpires: r.o.MinExpires}
 		}
 		c.expires = min(c.expires, longest)
-		c.Expires = now.Add(c.expires)
+		c.Expires, c.Seen = now.Add(c.expires), now
 		if slices.ContainsFunc(q.contacts, func(other contact) bool { return other.key == c.key }) {
 			continue
 		}

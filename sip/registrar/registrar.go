@@ -29,6 +29,7 @@ type Binding struct {
 	Flow     transport.Flow // where the REGISTER came from, which is where requests go: it may be behind a NAT
 	Q        float64        // preference, 0 to 1
 	Expires  time.Time
+	Seen     time.Time // when its REGISTER came; zero: before this process began
 	CallID   string
 	CSeq     uint32
 	Instance string // +sip.instance (RFC 5626 §4.1); empty: none
@@ -153,9 +154,9 @@ func (r *Registrar) live(agent string, now time.Time) []Binding {
 	return bindings
 }
 
-// order sorts bindings as calls try them.
+// order sorts bindings as calls try them: a device that is there has refreshed its own lately, whatever it was granted.
 func order(bindings []Binding) {
 	slices.SortStableFunc(bindings, func(a, b Binding) int {
-		return cmp.Or(cmp.Compare(b.Q, a.Q), b.Expires.Compare(a.Expires), strings.Compare(a.key, b.key))
+		return cmp.Or(cmp.Compare(b.Q, a.Q), b.Seen.Compare(a.Seen), b.Expires.Compare(a.Expires), strings.Compare(a.key, b.key))
 	})
 }

@@ -298,3 +298,19 @@ func TestTranslatedInTurns(t *testing.T) {
 		}
 	}
 }
+
+// The device that registered last is called first, however long the others were granted.
+func TestLatestFirst(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := New(Options{})
+	r.Register(now, "app", message(t, "a", 1, "Contact: <sip:off@10.0.0.5>\nExpires: 3600\n"), flow)
+	r.Register(now.Add(time.Minute), "app", message(t, "b", 1, "Contact: <sip:on@10.0.0.6>\nExpires: 60\n"), flow)
+	if got := r.Bindings("app", now.Add(time.Minute)); len(got) != 2 || got[0].URI != "sip:on@10.0.0.6" {
+		t.Errorf("%+v", got)
+	}
+	r.Register(now.Add(2*time.Minute), "app", message(t, "a", 2, "Contact: <sip:off@10.0.0.5>\nExpires: 3600\n"), flow)
+	r.Register(now.Add(2*time.Minute-time.Second), "app", message(t, "b", 2, "Contact: <sip:on@10.0.0.6>\nExpires: 60\n"), flow)
+	if got := r.Bindings("app", now.Add(2*time.Minute)); got[0].URI != "sip:off@10.0.0.5" {
+		t.Errorf("%+v", got)
+	}
+}
