@@ -59,7 +59,7 @@ bench: ## Go benchmarks, SIPp through the edge and through Kamailio, probes besi
 	$(GO) run ./bench/relay $(if $(filter -quick,$(BENCH)),-rounds 1 -for 3s)
 
 soak: ## A hundred calls of every kind a second for two hours (SOAK=10m for less): all good, and nothing grows
-	$(GO) test -tags interop -run '^TestSoak$$' -v -soak $(SOAK) -timeout 0 $(PEERS)
+	$(GO) test -tags interop -timeout 0 -run '^TestSoak$$' -v $(PEERS) -soak $(SOAK)
 
 fuzz: ## Every fuzz target for FUZZTIME (30s) each
 	@set -e; for package in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PACKAGES)); do \
