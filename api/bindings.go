@@ -1,11 +1,9 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
-	"text/tabwriter"
+	"slices"
 	"time"
 )
 
@@ -25,19 +23,11 @@ type Binding struct {
 // bindings lists every agent that may register, as text, or as JSON where that is accepted; ?agent= one of them.
 func (s *Server) bindings(w http.ResponseWriter, r *http.Request) {
 	agent := r.URL.Query().Get("agent")
-	shown := []Binding{}
-	for _, one := range s.options.Bindings() {
-		if agent == "" || one.Agent == agent {
-			shown = append(shown, one)
-		}
-	}
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(shown)
+	shown := slices.DeleteFunc(s.options.Bindings(), func(one Binding) bool { return agent != "" && one.Agent != agent })
+	table := listing(w, r, shown)
+	if table == nil {
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "AGENT\tCONTACT\tSOURCE\tTRANSPORT\tNAT\tQ\tEXPIRES IN\tDEVICE")
 	now := time.Now()
 	for _, one := range shown {

@@ -2,13 +2,10 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"trunkline/store"
@@ -83,13 +80,10 @@ func (s *Server) recentCalls(w http.ResponseWriter, r *http.Request) {
 	for i := range found {
 		calls[i] = shown(found[i])
 	}
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(calls)
+	table := listing(w, r, calls)
+	if table == nil {
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTARTED\tDIRECTION\tTRUNK\tAGENT\tOUTCOME\tCODE\tTALKED")
 	for _, c := range calls {
 		outcome := c.Outcome

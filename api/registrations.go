@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -29,19 +30,11 @@ type Registration struct {
 // registrations lists every trunk, as text, or as JSON where that is accepted; ?state= those in one state.
 func (s *Server) registrations(w http.ResponseWriter, r *http.Request) {
 	state := r.URL.Query().Get("state")
-	shown := []Registration{}
-	for _, one := range s.options.Registrations() {
-		if state == "" || one.State == state {
-			shown = append(shown, one)
-		}
-	}
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(shown)
+	shown := slices.DeleteFunc(s.options.Registrations(), func(one Registration) bool { return state != "" && one.State != state })
+	table := listing(w, r, shown)
+	if table == nil {
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TRUNK\tSTATE\tCODE\tSERVER\tSINCE\tEXPIRES IN\tNEXT IN\tFAILURES\tCONTACT\tCAUSE")
 	now := time.Now()
 	for _, one := range shown {
@@ -57,6 +50,17 @@ func (s *Server) registrations(w http.ResponseWriter, r *http.Request) {
 			untilOrDash(now, one.Expires), untilOrDash(now, one.Next), one.Failures, orDash(one.Contact), orDash(one.Cause))
 	}
 	table.Flush()
+}
+
+// listing answers with all as JSON where that is accepted, and returns nil; else the table for it as text.
+func listing[T any](w http.ResponseWriter, r *http.Request, all []T) *tabwriter.Writer {
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(append([]T{}, all...)) // [] where there are none
+		return nil
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 }
 
 func untilOrDash(now, at time.Time) string {
